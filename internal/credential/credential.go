@@ -1,0 +1,124 @@
+// Package credential is what is kept of a key: the hashed Secret in the operator's
+// namespace, written by the controllers and read by the verifiers' feed.
+package credential
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/token"
+)
+
+// The data keys of a hashed Secret.
+const (
+	dataHash     = "hash"
+	dataHint     = "hint"
+	dataIssuedAt = "issued-at"
+	dataNotAfter = "not-after"
+)
+
+// Credential is one generation of an ApiKey's key.
+type Credential struct {
+	Hash       token.Hash
+	ApiKeyUID  types.UID
+	ApiKey     types.NamespacedName
+	Generation int // from 1
+	Hint       string
+	IssuedAt   time.Time // to the second
+	// NotAfter is the end that the controllers approved, to the second; nil: none. It is
+	// all that ever changes in a hashed Secret.
+	NotAfter *time.Time
+}
+
+// Name is the name of the hashed Secret for a generation of an ApiKey's key. It is derived,
+// so that a repeated creation finds the first one.
+func Name(uid types.UID, generation int) string {
+	return fmt.Sprintf("key-%s-%d", uid, generation)
+}
+
+// Secret is the hashed Secret, for the operator's namespace.
+func (c Credential) Secret(namespace string) *corev1.Secret {
+	data := map[string][]byte{
+		dataHash:     c.Hash[:],
+		dataHint:     []byte(c.Hint),
+		dataIssuedAt: formatTime(c.IssuedAt),
+	}
+	if c.NotAfter != nil {
+		data[dataNotAfter] = formatTime(*c.NotAfter)
+	}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace,
+			Name:      Name(c.ApiKeyUID, c.Generation),
+			Labels: map[string]string{
+				v1alpha1.LabelSecret:    v1alpha1.SecretHashed,
+				v1alpha1.LabelApiKeyUID: string(c.ApiKeyUID),
+			},
+			Annotations: map[string]string{
+				v1alpha1.AnnotationApiKey:     c.ApiKey.String(),
+				v1alpha1.AnnotationGeneration: strconv.Itoa(c.Generation),
+			},
+		},
+		Type: v1alpha1.SecretTypeHash,
+		Data: data,
+	}
+}
+
+// FromSecret reads a hashed Secret. Whatever is not just as Secret writes it is refused:
+// a credential that is half understood must not grant anything. The error names the field and
+// never its content.
+func FromSecret(secret *corev1.Secret) (Credential, error) {
+	c := Credential{
+		ApiKeyUID: types.UID(secret.Labels[v1alpha1.LabelApiKeyUID]),
+		Hint:      string(secret.Data[dataHint]),
+	}
+	if secret.Type != v1alpha1.SecretTypeHash || secret.Labels[v1alpha1.LabelSecret] != v1alpha1.SecretHashed {
+		return Credential{}, errors.New("not a hashed Secret: its type or its label says otherwise")
+	}
+	if c.ApiKeyUID == "" {
+		return Credential{}, fmt.Errorf("label %s is missing", v1alpha1.LabelApiKeyUID)
+	}
+	namespace, name, err := cache.SplitMetaNamespaceKey(secret.Annotations[v1alpha1.AnnotationApiKey])
+	if err != nil || namespace == "" || name == "" {
+		return Credential{}, fmt.Errorf("annotation %s is not namespace/name", v1alpha1.AnnotationApiKey)
+	}
+	c.ApiKey = types.NamespacedName{Namespace: namespace, Name: name}
+	if c.Generation, err = Generation(secret.Annotations); err != nil {
+		return Credential{}, err
+	}
+	if copy(c.Hash[:], secret.Data[dataHash]) != token.HashSize || len(secret.Data[dataHash]) != token.HashSize {
+		return Credential{}, fmt.Errorf("data key %s does not hold %d bytes", dataHash, token.HashSize)
+	}
+	if c.IssuedAt, err = parseTime(secret.Data[dataIssuedAt]); err != nil {
+		return Credential{}, fmt.Errorf("data key %s is not a time as RFC 3339 writes it", dataIssuedAt)
+	}
+	if text, ok := secret.Data[dataNotAfter]; ok {
+		notAfter, err := parseTime(text)
+		if err != nil {
+			return Credential{}, fmt.Errorf("data key %s is not a time as RFC 3339 writes it", dataNotAfter)
+		}
+		c.NotAfter = &notAfter
+	}
+	return c, nil
+}
+
+// Generation reads the generation of a delivered or hashed Secret from its annotations.
+func Generation(annotations map[string]string) (int, error) {
+	generation, err := strconv.Atoi(annotations[v1alpha1.AnnotationGeneration])
+	if err != nil || generation < 1 {
+		return 0, fmt.Errorf("annotation %s is not a number from 1", v1alpha1.AnnotationGeneration)
+	}
+	return generation, nil
+}
+
+func formatTime(t time.Time) []byte { return []byte(t.UTC().Format(time.RFC3339)) }
+
+func parseTime(text []byte) (time.Time, error) { return time.Parse(time.RFC3339, string(text)) }

@@ -1,0 +1,72 @@
+package limit
+
+import "time"
+
+// A span's word holds when it began, in milliseconds since the epoch, above the count of
+// what it has admitted. 24 bits of count are more than MaxRequests. Zero is no span.
+const (
+	countBits = 24
+	countMask = 1<<countBits - 1
+)
+
+type span struct {
+	began int64 // milliseconds since the epoch
+	count int64
+}
+
+func (b *Bucket) span() (span, uint64) {
+	word := b.word.Load()
+	return span{int64(word >> countBits), int64(word & countMask)}, word
+}
+
+func (s span) word() uint64 { return uint64(s.began)<<countBits | uint64(s.count) }
+
+// at is the span that holds at a time: the same one, or a new one if it is over or has
+// not begun. A clock that was set back starts the span anew from there with its count, so
+// that a step neither frees what was used nor freezes the key until the old time comes again.
+func (s span) at(milliseconds int64, per time.Duration) span {
+	switch {
+	case s.began == 0 || milliseconds-s.began >= per.Milliseconds():
+		return span{began: milliseconds}
+	case milliseconds < s.began:
+		return span{milliseconds, s.count}
+	}
+	return s
+}
+
+func (r Rate) takeSpan(b *Bucket, now time.Time, cost int64) Result {
+	milliseconds := now.Sub(epoch).Milliseconds()
+	for {
+		seen, word := b.span()
+		current := seen.at(milliseconds, r.Per)
+		result := Result{Limit: r.Requests, Allowed: cost >= 0 && cost <= r.Requests-current.count}
+		if result.Allowed {
+			current.count += cost
+		}
+		if next := current.word(); result.Allowed && !b.word.CompareAndSwap(word, next) {
+			continue
+		}
+		// An edit may have lowered the rate below what was used already.
+		result.Remaining = max(0, r.Requests-current.count)
+		result.ResetAt = epoch.Add(time.Duration(current.began)*time.Millisecond + r.Per)
+		if !result.Allowed {
+			result.RetryAfter = result.ResetAt.Sub(now)
+		}
+		return result
+	}
+}
+
+func (r Rate) returnSpan(b *Bucket, now time.Time, cost int64) {
+	milliseconds := now.Sub(epoch).Milliseconds()
+	for {
+		seen, word := b.span()
+		current := seen.at(milliseconds, r.Per)
+		if current.count == 0 {
+			return // the span it was taken from is over
+		}
+		current.count = max(0, current.count-cost)
+		if b.word.CompareAndSwap(word, current.word()) {
+			return
+		}
+	}
+}

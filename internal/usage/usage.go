@@ -1,0 +1,74 @@
+// Package usage is what happened: events, and the roll-ups they are counted in. It is pure.
+package usage
+
+import "time"
+
+// Event is one decision about a known key.
+type Event struct {
+	// Key is the ID of the key; Workspace the ID of its workspace.
+	Key, Workspace string
+	At             time.Time
+	// Code is the decision, as package policy names it.
+	Code string
+	// Remaining is what the tightest limit had left afterwards, and ResetAt when that limit
+	// is whole again. Without a limit Remaining is NoLimit.
+	Remaining int64
+	ResetAt   time.Time
+}
+
+// NoLimit is the Remaining of a request that no limit held for.
+const NoLimit = -1
+
+// Hour identifies a line of a roll-up: what one key was answered in one hour, in UTC.
+type Hour struct {
+	Key, Workspace string
+	Start          time.Time
+	Code           string
+}
+
+// Last is the newest that is known of a key.
+type Last struct {
+	Workspace string
+	UsedAt    time.Time
+	Remaining int64
+	ResetAt   time.Time
+}
+
+// Rollup counts events by key, hour and decision. It is not safe for concurrent use.
+type Rollup struct {
+	Hours map[Hour]int64
+	Last  map[string]Last // by key
+}
+
+// NewRollup makes an empty roll-up.
+func NewRollup() *Rollup {
+	return &Rollup{Hours: make(map[Hour]int64), Last: make(map[string]Last)}
+}
+
+// Empty says whether nothing was counted.
+func (r *Rollup) Empty() bool { return len(r.Hours) == 0 }
+
+// Add counts an event.
+func (r *Rollup) Add(e Event) {
+	r.Hours[Hour{e.Key, e.Workspace, e.At.UTC().Truncate(time.Hour), e.Code}]++
+	r.seen(e.Key, Last{e.Workspace, e.At, e.Remaining, e.ResetAt})
+}
+
+// Merge counts all that another roll-up counted. The order of merging makes no difference.
+func (r *Rollup) Merge(other *Rollup) {
+	for hour, count := range other.Hours {
+		r.Hours[hour] += count
+	}
+	for key, last := range other.Last {
+		r.seen(key, last)
+	}
+}
+
+// seen keeps the newest; of two at the same moment the one with less left, so that any
+// order of merging ends the same.
+func (r *Rollup) seen(key string, last Last) {
+	known, ok := r.Last[key]
+	if !ok || last.UsedAt.After(known.UsedAt) || last.UsedAt.Equal(known.UsedAt) && last.Remaining < known.Remaining {
+		r.Last[key] = last
+	}
+}
