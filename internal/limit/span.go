@@ -43,7 +43,8 @@ func (r Rate) takeSpan(b *Bucket, now time.Time, cost int64) Result {
 		if result.Allowed {
 			current.count += cost
 		}
-		if next := current.word(); result.Allowed && !b.word.CompareAndSwap(word, next) {
+		// Asking for nothing only looks, and begins no span.
+		if result.Allowed && cost > 0 && !b.word.CompareAndSwap(word, current.word()) {
 			continue
 		}
 		// An edit may have lowered the rate below what was used already.

@@ -1,34 +1,46 @@
 package limit
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A token bucket's word is the theoretical arrival time of GCRA, in nanoseconds since the
 // epoch: the moment at which the bucket will be full. Zero, or any time past, is full now.
 
-// interval is the time in which one request flows in, in nanoseconds. A rate above one a
-// nanosecond cannot be, since a span is at least a second.
-func (r Rate) interval() int64 { return int64(r.Per) / r.Requests }
+// forever bounds every sum of times below what an int64 holds: 73 years.
+const forever = math.MaxInt64 / 4
+
+// fill is the time in which n requests flow in, in nanoseconds. It is rounded up, so that
+// what flows in is never more than the rate.
+func (r Rate) fill(n int64) int64 {
+	interval := (int64(r.Per) + r.Requests - 1) / r.Requests
+	if n > forever/interval {
+		return forever
+	}
+	return n * interval
+}
 
 func (r Rate) takeTokens(b *Bucket, now time.Time, cost int64) Result {
 	var (
 		nanoseconds = now.Sub(epoch).Nanoseconds()
-		interval    = r.interval()
-		capacity    = interval * r.Burst
+		capacity    = r.fill(r.Burst)
+		needed      = r.fill(cost)
 	)
 	for {
 		word := b.word.Load()
 		full := r.fullAt(word, nanoseconds)
-		result := Result{Limit: r.Burst, Allowed: cost >= 0 && cost <= r.Burst && full+cost*interval-nanoseconds <= capacity}
+		result := Result{Limit: r.Burst, Allowed: cost >= 0 && cost <= r.Burst && full+needed-nanoseconds <= capacity}
 		if result.Allowed {
-			full += cost * interval
+			full += needed
 			if !b.word.CompareAndSwap(word, uint64(full)) {
 				continue
 			}
 		}
-		result.Remaining = max(0, (capacity-(full-nanoseconds))/interval)
+		result.Remaining = max(0, (capacity-(full-nanoseconds))/r.fill(1))
 		result.ResetAt = epoch.Add(time.Duration(full))
 		if !result.Allowed {
-			result.RetryAfter = time.Duration(min(cost, r.Burst)*interval + full - nanoseconds - capacity)
+			result.RetryAfter = time.Duration(min(needed, capacity) + full - nanoseconds - capacity)
 		}
 		return result
 	}
@@ -39,7 +51,7 @@ func (r Rate) returnTokens(b *Bucket, now time.Time, cost int64) {
 	for {
 		word := b.word.Load()
 		full := r.fullAt(word, nanoseconds)
-		if b.word.CompareAndSwap(word, uint64(max(nanoseconds, full-cost*r.interval()))) {
+		if b.word.CompareAndSwap(word, uint64(max(nanoseconds, full-r.fill(cost)))) {
 			return
 		}
 	}
@@ -49,5 +61,5 @@ func (r Rate) returnTokens(b *Bucket, now time.Time, cost int64) {
 // takes to fill: a clock that was set back, or an edit that made the bucket smaller, leaves it
 // empty at worst.
 func (r Rate) fullAt(word uint64, nanoseconds int64) int64 {
-	return min(max(int64(word), nanoseconds), nanoseconds+r.interval()*r.Burst)
+	return min(max(int64(word), nanoseconds), nanoseconds+r.fill(r.Burst))
 }
