@@ -1,0 +1,77 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+// However events are split into roll-ups, and in whatever order those are stored, the
+// totals, the month and the hours tell the same.
+func TestTotalsMonthAndHoursAgree(t *testing.T) {
+	folder := t.TempDir()
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		store, err := Open(context.Background(), filepath.Join(folder, fmt.Sprintf("%d.db", runs)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close() //nolint:errcheck // a test
+
+		start := time.Date(2026, time.October, 30, 0, 0, 0, 0, time.UTC)
+		counted := map[string]*[3]int64{} // requests, denied, of them in the newest month
+		for range rapid.IntRange(1, 6).Draw(t, "rollups") {
+			rollup := usage.NewRollup()
+			for range rapid.IntRange(1, 20).Draw(t, "events") {
+				e := event(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "key"),
+					start.Add(time.Duration(rapid.IntRange(0, 96).Draw(t, "hour"))*time.Hour),
+					rapid.SampledFrom([]string{"VALID", "RATE_LIMITED", "KEY_EXPIRED"}).Draw(t, "code"))
+				rollup.Add(e)
+				if counted[e.Key] == nil {
+					counted[e.Key] = new([3]int64)
+				}
+				if e.Code == "VALID" {
+					counted[e.Key][0]++
+				} else {
+					counted[e.Key][1]++
+				}
+				if e.At.Month() == time.November {
+					counted[e.Key][2]++
+				}
+			}
+			if err := store.Add(context.Background(), rollup); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		page, err := store.Changes(context.Background(), 0, start.AddDate(0, 0, 5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Keys) != len(counted) {
+			t.Fatalf("%d keys, want %d", len(page.Keys), len(counted))
+		}
+		for _, key := range page.Keys {
+			want := counted[key.ID]
+			if key.Total != (usagefeed.Counts{Requests: want[0], Denied: want[1]}) {
+				t.Errorf("%s: total %+v, want %v", key.ID, key.Total, want)
+			}
+			if got := key.Period.Requests + key.Period.Denied; got != want[2] {
+				t.Errorf("%s: %d in November, want %d", key.ID, got, want[2])
+			}
+			var hours int64
+			err := store.reader.QueryRow("SELECT sum(count) FROM hourly_usage WHERE key = ? AND workspace = 'team/shop'", key.ID).Scan(&hours)
+			if err != nil || hours != want[0]+want[1] {
+				t.Errorf("%s: the hours sum up to %d (%v), want %d", key.ID, hours, err, want[0]+want[1])
+			}
+		}
+	})
+}

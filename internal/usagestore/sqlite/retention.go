@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+// KeptMonths is for how many calendar months before the current one the hours are kept: a
+// year and a month, so that any month can be compared with the same one a year before. The
+// totals of a key are kept for good.
+const KeptMonths = 13
+
+// A chunk is deleted in some ten milliseconds: flushes get in between.
+const deleteChunk = 5000
+
+const deleteHours = `
+DELETE FROM hours WHERE (hour, key_id, code) IN (
+    SELECT hour, key_id, code FROM hours WHERE hour < ? ORDER BY hour LIMIT ?)`
+
+// Expire deletes the hours that are past keeping. It returns how many rows went.
+func (s *Store) Expire(ctx context.Context, now time.Time) (int64, error) {
+	oldest := usagefeed.PeriodStart(now).AddDate(0, -KeptMonths, 0)
+	var total int64
+	for {
+		result, err := s.writer.ExecContext(ctx, deleteHours, oldest.Unix(), deleteChunk)
+		if err != nil {
+			return total, s.explain(err)
+		}
+		deleted, err := result.RowsAffected()
+		total += deleted
+		if err != nil || deleted < deleteChunk {
+			return total, s.explain(err)
+		}
+	}
+}
+
+const expireEvery = time.Hour
+
+// RunExpiry deletes old hours now and then until ctx ends. A failure is given to failed
+// and tried again an hour later.
+func (s *Store) RunExpiry(ctx context.Context, clock clock.WithTicker, failed func(error)) {
+	ticker := clock.NewTicker(expireEvery)
+	defer ticker.Stop()
+	for {
+		if _, err := s.Expire(ctx, clock.Now()); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C():
+		}
+	}
+}
