@@ -27,7 +27,7 @@ const (
 
 // ApiKeySpec is what a key shall be and may do.
 // +kubebuilder:validation:XValidation:rule="!(has(self.expiresAt) && has(self.ttl))",message="set expiresAt or ttl, not both"
-// +kubebuilder:validation:XValidation:rule="(has(self.prefix) ? self.prefix : ”) == (has(oldSelf.prefix) ? oldSelf.prefix : ”)",message="prefix cannot be changed: it is part of the key; create another ApiKey",fieldPath=".prefix"
+// +kubebuilder:validation:XValidation:rule="has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)",message="prefix cannot be changed: it is part of the key; create another ApiKey",fieldPath=".prefix"
 // +kubebuilder:validation:XValidation:rule="has(self.serviceAccountRef) == has(oldSelf.serviceAccountRef) && (!has(self.serviceAccountRef) || self.serviceAccountRef == oldSelf.serviceAccountRef)",message="serviceAccountRef cannot be changed: create another ApiKey",fieldPath=".serviceAccountRef"
 type ApiKeySpec struct {
 	// WorkspaceRef names the Workspace the key belongs to. It cannot be changed.
@@ -138,7 +138,7 @@ const (
 
 // Delivery puts a key into a Secret in the ApiKey's namespace, under the data keys api-key
 // and key-id.
-// +kubebuilder:validation:XValidation:rule="(has(self.secretName) ? self.secretName : ”) == (has(oldSelf.secretName) ? oldSelf.secretName : ”)",message="secretName cannot be changed: those who use the key know it by this name; create another ApiKey",fieldPath=".secretName"
+// +kubebuilder:validation:XValidation:rule="has(self.secretName) == has(oldSelf.secretName) && (!has(self.secretName) || self.secretName == oldSelf.secretName)",message="secretName cannot be changed: those who use the key know it by this name; create another ApiKey",fieldPath=".secretName"
 type Delivery struct {
 	// SecretName is the name of the Secret, by default the ApiKey's. It cannot be changed. A Secret of
 	// that name which is not this ApiKey's own is never touched.
