@@ -1,0 +1,77 @@
+package validation
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+)
+
+// The bounds of a Workspace. The CRD's schema states the same, but for the sum of
+// implications.
+const (
+	maxCatalogue   = 500
+	maxDescription = 1024
+	maxImplies     = 100
+	// Each key's scopes are expanded by the whole catalogue, wherever they are served.
+	maxAllImplies = 2000
+)
+
+// Workspace checks a workspace.
+func Workspace(workspace *v1alpha1.Workspace) field.ErrorList {
+	path, spec := field.NewPath("spec"), &workspace.Spec
+	errs := displayName(path.Child("displayName"), spec.DisplayName)
+	errs = append(errs, scopeCatalogue(path.Child("scopes"), spec.Scopes)...)
+	errs = append(errs, keyPolicy(path.Child("keys"), &spec.Keys)...)
+	return append(errs, limitRefs(path.Child("limitRefs"), spec.LimitRefs)...)
+}
+
+// WorkspaceUpdate checks a change. Errors that the old workspace had already are not raised
+// again. Narrowing the catalogue or the policy is never refused for the sake of keys that exist.
+func WorkspaceUpdate(old, workspace *v1alpha1.Workspace) field.ErrorList {
+	return unseen(Workspace(workspace), Workspace(old))
+}
+
+// scopeCatalogue lets implications run in a circle: what they make is scopes that always
+// come together, which is clear and does no harm.
+func scopeCatalogue(path *field.Path, definitions []v1alpha1.ScopeDefinition) field.ErrorList {
+	errs := atMost(path, len(definitions), maxCatalogue)
+	names := make([]v1alpha1.Scope, 0, len(definitions))
+	implied := 0
+	for i, d := range definitions {
+		at := path.Index(i)
+		names = append(names, d.Name)
+		implied += len(d.Implies)
+		errs = append(errs, wellFormed(at.Child("name"), d.Name)...)
+		if strings.Contains(string(d.Name), "*") {
+			errs = append(errs, field.Invalid(at.Child("name"), string(d.Name), "a catalogue entry names one scope and has no wildcards"))
+		}
+		errs = append(errs, noLonger(at.Child("description"), d.Description, maxDescription)...)
+		errs = append(errs, atMost(at.Child("implies"), len(d.Implies), maxImplies)...)
+		errs = append(errs, noDuplicates(at.Child("implies"), d.Implies)...)
+		for j, s := range d.Implies {
+			errs = append(errs, wellFormed(at.Child("implies").Index(j), s)...)
+		}
+	}
+	errs = append(errs, noDuplicates(path, names)...)
+	if implied > maxAllImplies {
+		errs = append(errs, field.TooMany(path.Child("implies"), implied, maxAllImplies))
+	}
+	return errs
+}
+
+func keyPolicy(path *field.Path, keys *v1alpha1.KeyPolicy) field.ErrorList {
+	errs := prefix(path.Child("prefix"), keys.Prefix)
+	errs = append(errs, ttl(path.Child("defaultTTL"), keys.DefaultTTL)...)
+	errs = append(errs, ttl(path.Child("maxTTL"), keys.MaxTTL)...)
+	if keys.DefaultTTL != nil && keys.MaxTTL != nil && keys.DefaultTTL.Duration > keys.MaxTTL.Duration {
+		errs = append(errs, field.Invalid(path.Child("defaultTTL"), readable(keys.DefaultTTL.Duration),
+			"must not be longer than maxTTL, which is "+readable(keys.MaxTTL.Duration)))
+	}
+	if keys.MaxKeys != nil && *keys.MaxKeys < 1 {
+		errs = append(errs, field.Invalid(path.Child("maxKeys"), *keys.MaxKeys,
+			"must be at least 1: to stop all keys, set spec.suspended"))
+	}
+	return errs
+}
