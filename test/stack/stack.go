@@ -34,6 +34,7 @@ type Stack struct {
 	VerifierURL string
 	kubeconfig  string
 	kubectl     string
+	launcher    []string
 	command     *exec.Cmd
 	exited      chan error
 	output      *tail
@@ -75,13 +76,17 @@ func Start(dir string) (*Stack, error) {
 			return nil, fmt.Errorf("building claviger: %w\n%s", err, out)
 		}
 	}
-	s := &Stack{Dir: dir, exited: make(chan error, 1), output: &tail{}}
-	s.command = exec.Command(launcher, "--dir", dir, "--binary", binary, "--samples=false")
-	s.command.Dir = root
-	// The launcher ends its children itself; a group of its own keeps a Ctrl-C at the
-	// terminal from ending them first.
-	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s := &Stack{Dir: dir, output: &tail{}}
+	s.launcher = []string{launcher, "--dir", dir, "--binary", binary, "--samples=false"}
 	return s, s.start()
+}
+
+// Restart stops Claviger and starts it again over the same directory.
+func (s *Stack) Restart() error {
+	if err := s.Stop(); err != nil {
+		return err
+	}
+	return s.start()
 }
 
 func goBuild(root, output, target string) ([]byte, error) {
@@ -91,6 +96,12 @@ func goBuild(root, output, target string) ([]byte, error) {
 }
 
 func (s *Stack) start() error {
+	s.command = exec.Command(s.launcher[0], s.launcher[1:]...)
+	s.command.Dir = controlplane.RepositoryRoot()
+	// The launcher ends its children itself; a group of its own keeps a Ctrl-C at the
+	// terminal from ending them first.
+	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.exited = make(chan error, 1)
 	pipe, err := s.command.StdoutPipe()
 	if err != nil {
 		return err
