@@ -1,0 +1,87 @@
+// Package adminapi is the verifier's second port: metrics, the usage feed for the operator,
+// and profiles, over HTTPS and only for those whom Kubernetes knows and allows to get the
+// path that they ask for.
+package adminapi
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+// Usage is where the feed comes from.
+type Usage interface {
+	Changes(ctx context.Context, after int64, now time.Time) (usagefeed.Page, error)
+}
+
+// Server answers on the protected port.
+type Server struct {
+	// CertDir holds tls.crt and tls.key. They may appear later and are read again when they
+	// change.
+	CertDir string
+	// Protect lets a request through to a handler only if whoever sent it may do that.
+	Protect func(http.Handler) http.Handler
+	Usage   Usage
+	Metrics prometheus.Gatherer
+	Now     func() time.Time
+	Log     logr.Logger
+}
+
+const shutdownTimeout = 5 * time.Second
+
+// Serve answers until ctx ends. The listener is closed then.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	certificate := &certificate{dir: s.CertDir, log: s.Log}
+	go certificate.keepFresh(ctx)
+	server := &http.Server{
+		Handler: s.Handler(),
+		TLSConfig: &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: certificate.get,
+			// HTTP/2 would only add ways to exhaust a port that a few clients poll.
+			NextProtos: []string{"http/1.1"},
+		},
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		// Failed handshakes are what scanners and early clients cause: nothing to act on.
+		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.Log.V(1)), slog.LevelInfo),
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if server.Shutdown(timeout) != nil {
+			server.Close() //nolint:errcheck // whoever still profiles is cut off
+		}
+	}()
+	if err := server.ServeTLS(listener, "", ""); err != http.ErrServerClosed {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+// Handler is all that the port answers, behind Protect.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET "+usagefeed.Path, s.usage)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return s.Protect(mux)
+}
