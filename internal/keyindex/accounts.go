@@ -1,0 +1,91 @@
+package keyindex
+
+import (
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// account is a ServiceAccount that exists or that a key names; its object is nil if it does
+// not exist.
+type account struct {
+	cell[policy.Account]
+	object *v1alpha1.ServiceAccount
+}
+
+// SetServiceAccount takes note of a ServiceAccount, new or changed. The index keeps the
+// object, which must not be changed afterwards.
+func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
+	a := x.account(name)
+	if a.object != nil && a.object.UID != object.UID {
+		// Deleted and made again while nobody looked: not the same identity.
+		x.deleteAccount(name)
+		a = x.account(name)
+	}
+	before := a.object
+	a.object = object
+	value := &policy.Account{Name: object.Name, Suspended: object.Spec.Suspended}
+	if before != nil && sameCeiling(&before.Spec, &object.Spec) {
+		a.value.Store(value)
+		return
+	}
+	var refsBefore []v1alpha1.LocalReference
+	if before != nil {
+		refsBefore = before.Spec.LimitRefs
+	} else {
+		x.counts.ServiceAccounts++
+	}
+	x.refer(a, name.Namespace, refsBefore, object.Spec.LimitRefs)
+	a.replace(value, x.compile)
+}
+
+// DeleteServiceAccount takes note that a ServiceAccount is gone. Its keys grant nothing from
+// then on.
+func (x *Index) DeleteServiceAccount(name types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.deleteAccount(name)
+}
+
+func (x *Index) deleteAccount(name types.NamespacedName) {
+	a := x.accounts[name]
+	if a == nil || a.object == nil {
+		return
+	}
+	gone := a.object
+	a.object = nil
+	x.counts.ServiceAccounts--
+	a.replace(nil, x.compile)
+	x.refer(a, name.Namespace, gone.Spec.LimitRefs, nil)
+	x.buckets.ForgetSubject(gone.UID)
+	x.releaseAccount(name)
+}
+
+// account finds the ServiceAccount of a name, or makes room for it.
+func (x *Index) account(name types.NamespacedName) *account {
+	a := x.accounts[name]
+	if a == nil {
+		a = &account{}
+		x.accounts[name] = a
+	}
+	return a
+}
+
+func (x *Index) releaseAccount(name types.NamespacedName) {
+	if a := x.accounts[name]; a != nil && a.object == nil && len(a.keys) == 0 {
+		delete(x.accounts, name)
+	}
+}
+
+// sameCeiling says whether two states of a ServiceAccount make no difference to what its keys
+// are compiled to. Its suspension does not: that is looked at when a key is looked up.
+func sameCeiling(a, b *v1alpha1.ServiceAccountSpec) bool {
+	return a.WorkspaceRef == b.WorkspaceRef &&
+		equality.Semantic.DeepEqual(a.Scopes, b.Scopes) &&
+		equality.Semantic.DeepEqual(a.LimitRefs, b.LimitRefs)
+}

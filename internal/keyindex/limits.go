@@ -1,0 +1,108 @@
+package keyindex
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/limit"
+)
+
+// keyLimit is a KeyLimit that exists or that something names; its object is nil if it does
+// not exist.
+type keyLimit struct {
+	object    *v1alpha1.KeyLimit
+	referrers map[referrer]struct{}
+}
+
+// counts says whether the limit is one to be kept to.
+func (l *keyLimit) counts() bool {
+	return l.object != nil && (l.object.Spec.Enabled == nil || *l.object.Spec.Enabled)
+}
+
+// SetKeyLimit takes note of a KeyLimit, new or changed. The index keeps the object, which must
+// not be changed afterwards.
+func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
+	if known := x.limits[name]; known != nil && known.object != nil && known.object.UID != object.UID {
+		// Deleted and made again while nobody looked: what was used of it is not this one's.
+		x.deleteKeyLimit(name)
+	}
+	l := x.limit(name)
+	before := l.object
+	l.object = object
+	if before == nil {
+		x.counts.KeyLimits++
+	} else if sameLimit(&before.Spec, &object.Spec) {
+		return
+	}
+	x.buckets.Define(object.UID, rates(object.Spec.Rates))
+	x.compileReferrers(l)
+}
+
+// DeleteKeyLimit takes note that a KeyLimit is gone. It is not kept to from then on.
+func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.deleteKeyLimit(name)
+}
+
+func (x *Index) deleteKeyLimit(name types.NamespacedName) {
+	l := x.limits[name]
+	if l == nil || l.object == nil {
+		return
+	}
+	uid := l.object.UID
+	l.object = nil
+	x.counts.KeyLimits--
+	x.compileReferrers(l)
+	x.buckets.ForgetLimit(uid)
+	x.releaseLimit(name)
+}
+
+func (x *Index) compileReferrers(l *keyLimit) {
+	for r := range l.referrers {
+		x.compile(r.dependents())
+	}
+}
+
+// limit finds the KeyLimit of a name, or makes room for it.
+func (x *Index) limit(name types.NamespacedName) *keyLimit {
+	l := x.limits[name]
+	if l == nil {
+		l = &keyLimit{referrers: map[referrer]struct{}{}}
+		x.limits[name] = l
+	}
+	return l
+}
+
+func (x *Index) releaseLimit(name types.NamespacedName) {
+	if l := x.limits[name]; l != nil && l.object == nil && len(l.referrers) == 0 {
+		delete(x.limits, name)
+	}
+}
+
+func sameLimit(a, b *v1alpha1.KeyLimitSpec) bool {
+	return (a.Enabled == nil || *a.Enabled) == (b.Enabled == nil || *b.Enabled) &&
+		a.Sharing == b.Sharing && slices.Equal(rates(a.Rates), rates(b.Rates))
+}
+
+// rates leaves out what is no rate: the schema refuses it, and counting it would panic or
+// refuse every request.
+func rates(specified []v1alpha1.Rate) []limit.Rate {
+	compiled := make([]limit.Rate, 0, len(specified))
+	for _, r := range specified {
+		if r.Requests < 1 || r.Requests > limit.MaxRequests || r.Per.Duration <= 0 {
+			continue
+		}
+		rate := limit.Rate{Requests: r.Requests, Per: r.Per.Duration}
+		if r.Burst != nil {
+			rate.Burst = max(0, min(*r.Burst, limit.MaxRequests))
+		}
+		compiled = append(compiled, rate)
+	}
+	return compiled
+}
