@@ -2,7 +2,7 @@
 // fill them, so that controllers and webhook ask for the same ones without knowing each other.
 //
 // Use them with client.MatchingFields, always together with client.InNamespace: references
-// stay within a namespace, and a name alone says nothing.
+// stay within a namespace, and a name alone says nothing. ApiKeyUID is the exception.
 package fieldindex
 
 import (
@@ -25,6 +25,8 @@ const (
 	// ApiKeySecret finds the keys that are to be delivered into a Secret by its name,
 	// written in the spec or not.
 	ApiKeySecret = "spec.delivery.secretName"
+	// ApiKeyUID finds the one key with a key ID, in whatever namespace it is.
+	ApiKeyUID = "metadata.uid"
 )
 
 // The indexes over ServiceAccounts.
@@ -49,6 +51,7 @@ var indexes = []index{
 	{&v1alpha1.ApiKey{}, ApiKeyServiceAccount, apiKeyServiceAccount},
 	{&v1alpha1.ApiKey{}, ApiKeyLimit, apiKeyLimits},
 	{&v1alpha1.ApiKey{}, ApiKeySecret, apiKeySecret},
+	{&v1alpha1.ApiKey{}, ApiKeyUID, apiKeyUID},
 	{&v1alpha1.ServiceAccount{}, ServiceAccountWorkspace, serviceAccountWorkspace},
 	{&v1alpha1.ServiceAccount{}, ServiceAccountLimit, serviceAccountLimits},
 	{&v1alpha1.Workspace{}, WorkspaceLimit, workspaceLimits},
@@ -81,6 +84,10 @@ func apiKeyLimits(o client.Object) []string {
 
 func apiKeySecret(o client.Object) []string {
 	return []string{o.(*v1alpha1.ApiKey).SecretName()}
+}
+
+func apiKeyUID(o client.Object) []string {
+	return []string{string(o.GetUID())}
 }
 
 func serviceAccountWorkspace(o client.Object) []string {

@@ -39,7 +39,7 @@ func refs(list ...string) (all []v1alpha1.LocalReference) {
 
 func TestIndexesFind(t *testing.T) {
 	reader := indexedClient(t,
-		&v1alpha1.ApiKey{ObjectMeta: meta("a", "plain"), Spec: v1alpha1.ApiKeySpec{
+		&v1alpha1.ApiKey{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "plain", UID: "u1"}, Spec: v1alpha1.ApiKeySpec{
 			WorkspaceRef: v1alpha1.LocalReference{Name: "w1"}}},
 		&v1alpha1.ApiKey{ObjectMeta: meta("a", "full"), Spec: v1alpha1.ApiKeySpec{
 			WorkspaceRef:      v1alpha1.LocalReference{Name: "w1"},
@@ -64,6 +64,7 @@ func TestIndexesFind(t *testing.T) {
 		{"a key by each limit it refers to", &v1alpha1.ApiKeyList{}, ApiKeyLimit, "l2", []string{"full"}},
 		{"a key by the Secret it names", &v1alpha1.ApiKeyList{}, ApiKeySecret, "chosen", []string{"full"}},
 		{"a key by the Secret it does not name", &v1alpha1.ApiKeyList{}, ApiKeySecret, "plain", []string{"plain"}},
+		{"a key by its ID", &v1alpha1.ApiKeyList{}, ApiKeyUID, "u1", []string{"plain"}},
 		{"the accounts of a workspace", &v1alpha1.ServiceAccountList{}, ServiceAccountWorkspace, "w1", []string{"s1"}},
 		{"the accounts of a limit", &v1alpha1.ServiceAccountList{}, ServiceAccountLimit, "l2", []string{"s1"}},
 		{"the workspaces of a limit", &v1alpha1.WorkspaceList{}, WorkspaceLimit, "l2", []string{"w1"}},
