@@ -1,0 +1,67 @@
+// Package webhook is the admission of the four kinds: one thin file per kind over
+// internal/validation, which holds the rules. It changes nothing, anywhere, so a dry run is like any other
+// request.
+package webhook
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+)
+
+// Options are what the webhook needs besides its manager.
+type Options struct {
+	// Now is the clock; time.Now where it is nil.
+	Now func() time.Time
+}
+
+// Setup registers the webhooks of all four kinds with the manager's webhook server, under the
+// paths /validate-keys-claviger-dev-v1alpha1-<kind>. The manager's cache must have the indexes of
+// internal/fieldindex.
+func Setup(mgr manager.Manager, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	read := reader{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
+	for _, register := range []func() error{
+		func() error { return register(mgr, &v1alpha1.Workspace{}, workspaces{reader: read}) },
+		func() error { return register(mgr, &v1alpha1.ApiKey{}, apiKeys{reader: read, now: o.Now}) },
+		func() error { return register(mgr, &v1alpha1.ServiceAccount{}, serviceAccounts{reader: read}) },
+		func() error { return register(mgr, &v1alpha1.KeyLimit{}, keyLimits{}) },
+	} {
+		if err := register(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func register[T client.Object](mgr manager.Manager, object T, validator admission.Validator[T]) error {
+	return builder.WebhookManagedBy(mgr, object).WithValidator(validator).Complete()
+}
+
+// refuse is the error for the API server, with the path of each field; nil where there is no fault.
+func refuse(kind string, object client.Object, errs field.ErrorList) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	name := object.GetName()
+	if name == "" {
+		name = object.GetGenerateName()
+	}
+	return apierrors.NewInvalid(v1alpha1.GroupVersion.WithKind(kind).GroupKind(), name, errs)
+}
+
+// deletable is for all kinds: deleting is how keys are stopped, and never refused.
+type deletable[T runtime.Object] struct{}
+
+func (deletable[T]) ValidateDelete(context.Context, T) (admission.Warnings, error) { return nil, nil }
