@@ -1,0 +1,137 @@
+// Package verifier decides whether a request may pass: whose key it bears, and whether that
+// key may do what is asked, now, from there, this often. It is the data plane as a library; its
+// doors are in the packages below it.
+//
+// A decision is made in memory. It waits for no API server, no database and no other request.
+package verifier
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/token"
+	"github.com/claviger-dev/claviger/internal/usage"
+)
+
+// Recorder is told every decision about a known key. Record is called while a request waits
+// and must not block; what it cannot take it must count as lost.
+type Recorder interface {
+	Record(usage.Event)
+}
+
+// Options are what a Verifier is made of.
+type Options struct {
+	// Index holds the keys. A feed keeps it true.
+	Index *keyindex.Index
+	// Recorder is told of decisions; nil: nobody is.
+	Recorder Recorder
+	// Registerer gets the metrics; nil: they are kept from view.
+	Registerer prometheus.Registerer
+	// Now is the clock, read once for each decision; nil: the system's.
+	Now func() time.Time
+}
+
+// Verifier decides. Its methods may be called from any goroutine.
+type Verifier struct {
+	index    *keyindex.Index
+	recorder Recorder
+	now      func() time.Time
+	metrics  *metrics
+}
+
+// New makes a Verifier. It fails where the options lack an index or its metrics are
+// registered already.
+func New(o Options) (*Verifier, error) {
+	if o.Index == nil {
+		return nil, errors.New("verifier: set Options.Index, or there is nothing to verify keys against")
+	}
+	v := &Verifier{index: o.Index, recorder: o.Recorder, now: o.Now, metrics: newMetrics(o.Index)}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	if o.Registerer != nil {
+		if err := v.metrics.register(o.Registerer); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// Verify decides, and counts a valid request against the key's limits. The context is for
+// decisions that have to ask elsewhere; none does yet.
+func (v *Verifier) Verify(_ context.Context, r Request) Decision {
+	decision := v.decide(&r, v.now())
+	v.metrics.decided(decision.Code)
+	return decision
+}
+
+func (v *Verifier) decide(r *Request, now time.Time) Decision {
+	if err := r.validate(); err != nil {
+		d := answer(policy.CodeRequestInvalid)
+		d.Error += ": " + err.Error()
+		return d
+	}
+	if r.Key == "" {
+		return answer(policy.CodeKeyRequired)
+	}
+	// What is no key is not hashed: noise costs next to nothing.
+	key, err := token.Parse(r.Key)
+	if err != nil {
+		return answer(policy.CodeKeyInvalid)
+	}
+	entry, known := v.index.Lookup(key.Hash())
+	if !known {
+		return answer(policy.CodeKeyInvalid)
+	}
+	return v.decideKnown(r, &entry, now)
+}
+
+// decideKnown decides about a key that exists, and has the decision recorded.
+func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time) Decision {
+	code := policy.Check(&policy.Request{
+		AllOf:     r.Scopes.AllOf,
+		AnyOf:     r.Scopes.AnyOf,
+		Workspace: r.Workspace,
+		ClientIP:  r.ClientIP.WithZone(""),
+	}, &entry.Record, now)
+
+	var left counted
+	if code == policy.CodeValid {
+		if left = take(entry.Limits, now); left.refused {
+			code = policy.CodeRateLimited
+		}
+	} else {
+		left = look(entry.Limits, now)
+	}
+	if v.recorder != nil {
+		v.recorder.Record(event(code, entry, &left, now))
+	}
+
+	d := answer(code)
+	if tellsIdentity(code) {
+		d.Key = identity(&entry.Record)
+	}
+	if code == policy.CodeValid || code == policy.CodeRateLimited {
+		d.Limits, d.RetryAfter = left.limits, left.retryAfter
+	}
+	return d
+}
+
+func event(code policy.Code, entry *keyindex.Entry, left *counted, now time.Time) usage.Event {
+	e := usage.Event{
+		Key:       entry.Key.ID,
+		Workspace: workspaceID(entry.Key),
+		At:        now,
+		Code:      string(code),
+		Remaining: usage.NoLimit,
+	}
+	if tightest := left.tightest(); tightest != nil {
+		e.Remaining, e.ResetAt = tightest.Remaining, tightest.ResetAt
+	}
+	return e
+}
