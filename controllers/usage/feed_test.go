@@ -1,0 +1,192 @@
+package usage
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+// verifier serves answer over HTTPS and returns a feed that trusts it.
+func verifier(t *testing.T, config *rest.Config, answer http.HandlerFunc) *feed {
+	t.Helper()
+	server := httptest.NewTLSServer(answer)
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	writeFile(t, ca, authority(server))
+	f, err := newFeed(server.URL, ca, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func authority(server *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+}
+
+func writeFile(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writePage(w http.ResponseWriter, page usagefeed.Page) {
+	json.NewEncoder(w).Encode(page) //nolint:errcheck // a test
+}
+
+// pages is a verifier with the keys 1 to n, two on a page.
+func pages(epoch *string, n *int64) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var after int64
+		json.Unmarshal([]byte(r.URL.Query().Get("after")), &after) //nolint:errcheck // a test
+		page := usagefeed.Page{Epoch: *epoch, Next: after}
+		for page.Next < *n && len(page.Keys) < 2 {
+			page.Next++
+			page.Keys = append(page.Keys, usagefeed.Key{ID: string(rune('0' + page.Next))})
+		}
+		writePage(w, page)
+	}
+}
+
+func readIDs(t *testing.T, c *cursor) (ids []string) {
+	t.Helper()
+	err := c.readAll(context.Background(), func(keys []usagefeed.Key) {
+		for _, key := range keys {
+			ids = append(ids, key.ID)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+func TestTheFeedIsReadToItsEndAndThenOnlyWhatIsNew(t *testing.T) {
+	epoch, n := "e", int64(5)
+	c := &cursor{feed: verifier(t, &rest.Config{}, pages(&epoch, &n))}
+	if got, want := readIDs(t, c), []string{"1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+	if got := readIDs(t, c); len(got) != 0 {
+		t.Errorf("read %v though nothing changed", got)
+	}
+	n = 6
+	if got, want := readIDs(t, c), []string{"6"}; !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+}
+
+func TestAnotherEpochIsReadFromItsBeginning(t *testing.T) {
+	epoch, n := "november", int64(3)
+	c := &cursor{feed: verifier(t, &rest.Config{}, pages(&epoch, &n))}
+	readIDs(t, c)
+	epoch = "december"
+	if got, want := readIDs(t, c), []string{"1", "2", "3"}; !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+	epoch, n = "another store", 1
+	if got, want := readIDs(t, c), []string{"1"}; !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+}
+
+func TestTheTokenIsTheOneThatTheFileHolds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	writeFile(t, file, []byte("mounted"))
+	var got string
+	f := verifier(t, &rest.Config{BearerTokenFile: file}, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header.Get("Authorization")
+		writePage(w, usagefeed.Page{})
+	})
+	if _, err := f.read(context.Background(), 0); err != nil || got != "Bearer mounted" {
+		t.Errorf("sent %q, %v", got, err)
+	}
+}
+
+func TestTheTokenDoesNotFollowARedirect(t *testing.T) {
+	reached := false
+	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer elsewhere.Close()
+	f := verifier(t, &rest.Config{BearerToken: "secret"}, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+	})
+	if _, err := f.read(context.Background(), 0); err == nil || reached {
+		t.Errorf("redirected: %v, %v", reached, err)
+	}
+}
+
+func TestARenewedAuthorityIsTrustedWithoutARestart(t *testing.T) {
+	answer := func(w http.ResponseWriter, _ *http.Request) { writePage(w, usagefeed.Page{Epoch: "e"}) }
+	f := verifier(t, &rest.Config{}, answer)
+	right, err := os.ReadFile(f.caFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(f.caFile); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.read(context.Background(), 0); err == nil || !strings.Contains(err.Error(), "authority") {
+		t.Errorf("without an authority: %v", err)
+	}
+	writeFile(t, f.caFile, []byte("no certificate"))
+	if _, err := f.read(context.Background(), 0); err == nil {
+		t.Error("an authority that is none was taken for one")
+	}
+	writeFile(t, f.caFile, right)
+	if _, err := f.read(context.Background(), 0); err != nil {
+		t.Errorf("with the right authority: %v", err)
+	}
+}
+
+func TestWhatIsNoFeedIsAnError(t *testing.T) {
+	tests := map[string]struct {
+		answer http.HandlerFunc
+		says   string
+	}{
+		"not allowed": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"may not get /usage"}`, http.StatusForbidden)
+		}, "may not get /usage"},
+		"no JSON": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Write([]byte("<html>")) //nolint:errcheck // a test
+		}, "no page of usage"},
+		"JSON of other types": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Write([]byte(`{"next":"1","keys":{}}`)) //nolint:errcheck // a test
+		}, "no page of usage"},
+		"one that never stays the same": {func(w http.ResponseWriter, _ *http.Request) {
+			writePage(w, usagefeed.Page{Epoch: rand.Text(), Next: 1})
+		}, "several verifiers"},
+		"one that goes backwards": {func(w http.ResponseWriter, _ *http.Request) {
+			writePage(w, usagefeed.Page{Next: -1})
+		}, "goes back"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := &cursor{feed: verifier(t, &rest.Config{}, test.answer)}
+			err := c.readAll(context.Background(), func([]usagefeed.Key) {})
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the error is %v, want %q in it", err, test.says)
+			}
+		})
+	}
+}
+
+func TestTheTokenIsOnlySentOverHTTPS(t *testing.T) {
+	for _, url := range []string{"http://verifier:8443", "verifier:8443", "https://", "::"} {
+		if _, err := newFeed(url, "ca.crt", &rest.Config{}); err == nil || !strings.Contains(err.Error(), "--verifier-url") {
+			t.Errorf("%s: %v, want an error that names the flag", url, err)
+		}
+	}
+}

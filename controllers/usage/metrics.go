@@ -1,0 +1,34 @@
+package usage
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	writes       *prometheus.CounterVec
+	readFailures prometheus.Counter
+	pending      prometheus.Gauge
+}
+
+func newMetrics() metrics {
+	return metrics{
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "claviger_usage_status_writes_total",
+			Help: "Keys whose usage was due to be shown in their status, by what became of it: written, unchanged, gone, refused or failed.",
+		}, []string{"result"}),
+		readFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "claviger_usage_feed_failures_total",
+			Help: "Attempts to read the verifier's usage feed that failed.",
+		}),
+		pending: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "claviger_usage_status_pending",
+			Help: "Keys whose status does not show their newest usage yet.",
+		}),
+	}
+}
+
+func (m metrics) register(registerer prometheus.Registerer) error {
+	return errors.Join(registerer.Register(m.writes), registerer.Register(m.readFailures), registerer.Register(m.pending))
+}

@@ -1,0 +1,165 @@
+package usage
+
+import (
+	"container/heap"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+const (
+	// No key's status is written more often than this.
+	writeEvery = time.Minute
+	// Up to so much is added, so that keys which began together spread out.
+	writeJitter = 15 * time.Second
+	// What next returns when there is nothing to wait for.
+	forever = time.Duration(1<<63 - 1)
+)
+
+// schedule decides whose usage is written next: each key at most once a minute, all
+// together within a budget, and first the key whose status is the most out of date. It knows
+// no clock and does no I/O. It is not safe for concurrent use.
+type schedule struct {
+	budget *rate.Limiter
+	// jitter is somewhere between nothing and writeJitter.
+	jitter func() time.Duration
+
+	pending map[string]*entry
+	waiting queue // keys that were written less than a minute ago
+	ready   queue
+	// mayWrite is when a key may be written again. Keys that may at any time are not in it.
+	mayWrite map[string]time.Time
+	paused   time.Time
+	arrivals int64
+}
+
+// entry is a key whose status is out of date.
+type entry struct {
+	key usagefeed.Key
+	// shown is the last use that the status tells of; zero where it tells of none.
+	shown time.Time
+	// due is when the key may be written; order is that of arrival.
+	due   time.Time
+	order int64
+}
+
+func newSchedule(writesPerSecond float64, jitter func() time.Duration) *schedule {
+	return &schedule{
+		budget:   rate.NewLimiter(rate.Limit(writesPerSecond), 1),
+		jitter:   jitter,
+		pending:  make(map[string]*entry),
+		mayWrite: make(map[string]time.Time),
+		waiting:  queue{before: func(a, b *entry) bool { return a.due.Before(b.due) }},
+		ready:    queue{before: moreStale},
+	}
+}
+
+// moreStale puts a key without any usage in its status first. Among equals the one that has
+// waited longer comes first.
+func moreStale(a, b *entry) bool {
+	if !a.shown.Equal(b.shown) {
+		return a.shown.Before(b.shown)
+	}
+	return a.order < b.order
+}
+
+// observe notes the newest usage of a key, whose status tells of a last use at shown.
+func (s *schedule) observe(key usagefeed.Key, shown, now time.Time) {
+	if known := s.pending[key.ID]; known != nil {
+		known.key = key
+		return
+	}
+	s.arrivals++
+	e := &entry{key: key, shown: shown, due: s.mayWrite[key.ID], order: s.arrivals}
+	s.pending[key.ID] = e
+	if e.due.After(now) {
+		heap.Push(&s.waiting, e)
+	} else {
+		heap.Push(&s.ready, e)
+	}
+}
+
+// next takes out the key to write now. Where there is none it says how long that stays so,
+// unless something is observed.
+func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
+	if wait := s.sort(now); wait > 0 {
+		return nil, wait
+	}
+	if s.paused.After(now) {
+		return nil, s.paused.Sub(now)
+	}
+	reservation := s.budget.ReserveN(now, 1)
+	if delay := reservation.DelayFrom(now); delay > 0 {
+		reservation.CancelAt(now)
+		return nil, delay
+	}
+	e = heap.Pop(&s.ready).(*entry)
+	delete(s.pending, e.key.ID)
+	return e, 0
+}
+
+// sort moves keys between the queues until the first that is ready may be written, and
+// returns how long it takes until one may.
+func (s *schedule) sort(now time.Time) (wait time.Duration) {
+	for s.waiting.Len() > 0 && !s.waiting.entries[0].due.After(now) {
+		heap.Push(&s.ready, heap.Pop(&s.waiting))
+	}
+	for s.ready.Len() > 0 && s.ready.entries[0].due.After(now) {
+		heap.Push(&s.waiting, heap.Pop(&s.ready))
+	}
+	switch {
+	case s.ready.Len() > 0:
+		return 0
+	case s.waiting.Len() > 0:
+		return s.waiting.entries[0].due.Sub(now)
+	}
+	return forever
+}
+
+// written notes that a key's status was written.
+func (s *schedule) written(id string, now time.Time) {
+	s.mayWrite[id] = now.Add(writeEvery + s.jitter())
+	if e := s.pending[id]; e != nil {
+		// It changed while it was being written, and was queued as if it had not been.
+		e.due = s.mayWrite[id]
+	}
+}
+
+// again puts back a key that could not be written, and writes none until resume. Then the
+// others come first, so that one key that always fails holds up nobody. What was observed of
+// it in the meantime is newer and stays.
+func (s *schedule) again(e *entry, now, resume time.Time) {
+	s.paused = resume
+	if s.pending[e.key.ID] == nil {
+		s.observe(e.key, now, now)
+	}
+}
+
+// forget drops what no longer matters, so that memory follows the keys in use.
+func (s *schedule) forget(now time.Time) {
+	for id, at := range s.mayWrite {
+		if !at.After(now) {
+			delete(s.mayWrite, id)
+		}
+	}
+}
+
+// queue is a heap of entries.
+type queue struct {
+	entries []*entry
+	before  func(a, b *entry) bool
+}
+
+func (q *queue) Len() int           { return len(q.entries) }
+func (q *queue) Less(i, j int) bool { return q.before(q.entries[i], q.entries[j]) }
+func (q *queue) Swap(i, j int)      { q.entries[i], q.entries[j] = q.entries[j], q.entries[i] }
+func (q *queue) Push(e any)         { q.entries = append(q.entries, e.(*entry)) }
+func (q *queue) Pop() any {
+	last := len(q.entries) - 1
+	e := q.entries[last]
+	q.entries[last] = nil
+	q.entries = q.entries[:last]
+	return e
+}

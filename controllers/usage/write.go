@@ -1,0 +1,110 @@
+package usage
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// What the API server is given before it is asked again, doubled with each failure.
+const (
+	firstRetry   = time.Second
+	slowestRetry = time.Minute
+	writeTimeout = 30 * time.Second
+)
+
+// writeAll writes whatever the schedule says, until ctx ends.
+func (w *WriteBack) writeAll(ctx context.Context) {
+	failures := 0
+	for {
+		w.mu.Lock()
+		e, wait := w.schedule.next(w.clock.Now())
+		w.mu.Unlock()
+		if e != nil {
+			failures = w.settle(ctx, e, failures)
+			continue
+		}
+		// The schedule's forever is left to the channels: no timer is needed.
+		var due <-chan time.Time
+		if wait < forever {
+			due = w.clock.After(wait)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.observed:
+		case <-due:
+		}
+	}
+}
+
+// settle writes one key and tells the schedule how that ended. It returns the number of
+// failures in a row.
+func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
+	result, err := w.write(ctx, e)
+	w.metrics.writes.WithLabelValues(result).Inc()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock.Now()
+	switch result {
+	case resultWritten:
+		w.schedule.written(e.key.ID, now)
+	case resultRefused:
+		// Trying the same again would end the same.
+		w.log.Error(err, "The usage of a key was refused; its next use is tried again", "keyID", e.key.ID)
+		w.schedule.written(e.key.ID, now)
+	case resultFailed:
+		if failures == 0 && ctx.Err() == nil {
+			w.log.Error(err, "Usage cannot be written; it is tried again until it can", "keyID", e.key.ID)
+		}
+		w.schedule.again(e, now, now.Add(retryAfter(err, failures)))
+		return failures + 1
+	}
+	return 0
+}
+
+// The results of a write, as the metric has them.
+const (
+	resultWritten   = "written"
+	resultUnchanged = "unchanged"
+	resultGone      = "gone" // the ApiKey was deleted, or is another of the same name
+	resultRefused   = "refused"
+	resultFailed    = "failed"
+)
+
+func (w *WriteBack) write(ctx context.Context, e *entry) (result string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	apiKey, err := w.statuses.find(ctx, e.key.ID)
+	if err != nil {
+		return resultFailed, err
+	}
+	if apiKey == nil {
+		return resultGone, nil
+	}
+	usage := toStatus(e.key)
+	if shows(apiKey, usage) {
+		return resultUnchanged, nil
+	}
+	switch err := w.statuses.write(ctx, apiKey, usage); {
+	case err == nil:
+		return resultWritten, nil
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return resultGone, nil
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return resultRefused, err
+	default:
+		return resultFailed, err
+	}
+}
+
+// retryAfter is how long to leave the API server alone: as long as it asks for, and longer
+// with each failure in a row.
+func retryAfter(err error, failures int) time.Duration {
+	wait := firstRetry << min(failures, 6)
+	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
+		wait = max(wait, time.Duration(seconds)*time.Second)
+	}
+	return min(wait, slowestRetry)
+}

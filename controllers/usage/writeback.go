@@ -1,0 +1,124 @@
+// Package usage shows on each ApiKey what the verifiers have counted for it. The leader
+// alone does that: it reads from the verifier which keys changed and writes status.usage,
+// seldom and within a budget, because a status write costs the API server more than a
+// thousand verified requests cost the verifier.
+//
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys,verbs=get;list;watch
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys/status,verbs=patch
+// +kubebuilder:rbac:urls=/usage,verbs=get
+package usage
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+// Options for New.
+type Options struct {
+	// Client reads ApiKeys from a cache with the indexes of package fieldindex, and writes
+	// their status.
+	Client client.Client
+	// Config is the operator's; its token is shown to the verifier.
+	Config *rest.Config
+	// VerifierURL is the verifier's protected port, and CAFile the authority its
+	// certificate is checked against.
+	VerifierURL, CAFile string
+	// Interval is how often the verifier is asked.
+	Interval time.Duration
+	// WritesPerSecond is the budget for all keys together.
+	WritesPerSecond float64
+	Metrics         prometheus.Registerer
+	Log             logr.Logger
+	// Clock is the real one where it is nil.
+	Clock clock.Clock
+}
+
+// WriteBack is a Runnable for a manager. It runs only on the leader.
+type WriteBack struct {
+	log      logr.Logger
+	clock    clock.Clock
+	interval time.Duration
+	cursor   cursor
+	statuses statuses
+	metrics  metrics
+
+	mu       sync.Mutex // guards schedule
+	schedule *schedule
+	observed chan struct{} // has one when something new is in the schedule
+}
+
+// New makes a WriteBack. The error says which option cannot be used.
+func New(o Options) (*WriteBack, error) {
+	if o.Interval <= 0 {
+		return nil, fmt.Errorf("--usage-interval must be more than 0, for example 10s; it is %v", o.Interval)
+	}
+	if o.WritesPerSecond <= 0 {
+		return nil, fmt.Errorf("--usage-writes-per-second must be more than 0, for example 20; it is %v (to write nothing back leave --verifier-url empty)", o.WritesPerSecond)
+	}
+	feed, err := newFeed(o.VerifierURL, o.CAFile, o.Config)
+	if err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	w := &WriteBack{
+		log: o.Log, clock: o.Clock, interval: o.Interval,
+		cursor:   cursor{feed: feed},
+		statuses: statuses{client: o.Client},
+		metrics:  newMetrics(),
+		schedule: newSchedule(o.WritesPerSecond, func() time.Duration { return rand.N(writeJitter) }),
+		observed: make(chan struct{}, 1),
+	}
+	return w, w.metrics.register(o.Metrics)
+}
+
+// Start reads and writes until ctx ends.
+func (w *WriteBack) Start(ctx context.Context) error {
+	var writing sync.WaitGroup
+	writing.Go(func() { w.writeAll(ctx) })
+	w.readAll(ctx)
+	writing.Wait()
+	return nil
+}
+
+// NeedLeaderElection says that one replica is enough, and more would only compete.
+func (w *WriteBack) NeedLeaderElection() bool { return true }
+
+// sleep returns false when ctx ended first.
+func (w *WriteBack) sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-w.clock.After(d):
+		return true
+	}
+}
+
+// observe schedules the keys whose status is out of date. Keys that were deleted have none.
+func (w *WriteBack) observe(ctx context.Context, keys []usagefeed.Key) {
+	for _, key := range keys {
+		apiKey, err := w.statuses.find(ctx, key.ID)
+		if err != nil || apiKey == nil || shows(apiKey, toStatus(key)) {
+			continue
+		}
+		w.mu.Lock()
+		w.schedule.observe(key, lastShown(apiKey), w.clock.Now())
+		w.mu.Unlock()
+	}
+	select {
+	case w.observed <- struct{}{}:
+	default:
+	}
+}
