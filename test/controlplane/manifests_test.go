@@ -62,11 +62,11 @@ spec: {workspaceRef: {name: kill}, metadata: {a: b}}
 	if _, err := plane.RunKubectl(t.Context(), []byte(objects), "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plane.RunKubectl(t.Context(), nil, "apply", "-f", "config/webhook/webhook.yaml"); err != nil {
+	if _, err := plane.RunKubectl(t.Context(), nil, "apply", "-f", "config/webhook/manifests.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := plane.RunKubectl(context.Background(), nil, "delete", "-f", "config/webhook/webhook.yaml"); err != nil {
+		if _, err := plane.RunKubectl(context.Background(), nil, "delete", "-f", "config/webhook/manifests.yaml"); err != nil {
 			t.Error(err)
 		}
 	})
