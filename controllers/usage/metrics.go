@@ -16,7 +16,7 @@ func newMetrics() metrics {
 	return metrics{
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "claviger_usage_status_writes_total",
-			Help: "Keys whose usage was due to be shown in their status, by what became of it: written, unchanged, gone, refused or failed.",
+			Help: "Keys whose usage was due to be shown in their status, by what became of it: written, unchanged, gone, conflict, refused or failed.",
 		}, []string{"result"}),
 		readFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "claviger_usage_feed_failures_total",

@@ -127,15 +127,19 @@ func (s *schedule) written(id string, now time.Time) {
 	}
 }
 
-// again puts back a key that could not be written, and writes none until resume. Then the
+// again puts back a key that could not be written, to be tried from due on. By then the
 // others come first, so that one key that always fails holds up nobody. What was observed of
 // it in the meantime is newer and stays.
-func (s *schedule) again(e *entry, now, resume time.Time) {
-	s.paused = resume
-	if s.pending[e.key.ID] == nil {
-		s.observe(e.key, now, now)
+func (s *schedule) again(e *entry, now, due time.Time) {
+	if s.pending[e.key.ID] != nil {
+		return
 	}
+	s.mayWrite[e.key.ID] = due
+	s.observe(e.key, now, now)
 }
+
+// pause writes nothing until resume.
+func (s *schedule) pause(resume time.Time) { s.paused = resume }
 
 // forget drops what no longer matters, so that memory follows the keys in use.
 func (s *schedule) forget(now time.Time) {

@@ -119,12 +119,27 @@ func TestAfterAFailureNothingIsWrittenUntilItResumes(t *testing.T) {
 	s.observe(key("a", 1), time.Time{}, start)
 	e, _ := s.next(start)
 	s.observe(key("b", 1), time.Time{}, start)
+	s.pause(start.Add(8 * time.Second))
 	s.again(e, start, start.Add(8*time.Second))
 	if e, wait := s.next(start.Add(time.Second)); e != nil || wait != 7*time.Second {
 		t.Fatalf("during the pause %v is to be written, or something in %v", e, wait)
 	}
 	if got := drain(s, start.Add(8*time.Second)); !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("written afterwards: %v, want b, which did not fail, and then a", got)
+	}
+}
+
+func TestAKeyThatFailsAloneHoldsUpNobody(t *testing.T) {
+	s := newSchedule(unlimited, noJitter)
+	s.observe(key("a", 1), time.Time{}, start)
+	e, _ := s.next(start)
+	s.observe(key("b", 1), start.Add(-time.Second), start)
+	s.again(e, start, start.Add(time.Second))
+	if got := drain(s, start.Add(time.Millisecond)); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("written at once: %v, want b", got)
+	}
+	if got := drain(s, start.Add(time.Second)); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("written after a second: %v, want a", got)
 	}
 }
 

@@ -46,7 +46,9 @@ func lastShown(apiKey *v1alpha1.ApiKey) time.Time {
 	return apiKey.Status.Usage.LastUsedAt.Time
 }
 
-// write applies the usage. The UID keeps it from an ApiKey of the same name made since.
+// write applies the usage to the very ApiKey that the cache knows. Its resource version keeps
+// the usage from another one of the same name made since; a UID would not, because the API
+// server ignores it when it is the status that is applied.
 func (s statuses) write(ctx context.Context, apiKey *v1alpha1.ApiKey, usage *v1alpha1.KeyUsage) error {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(usage)
 	if err != nil {
@@ -54,7 +56,7 @@ func (s statuses) write(ctx context.Context, apiKey *v1alpha1.ApiKey, usage *v1a
 	}
 	object := &unstructured.Unstructured{Object: map[string]any{
 		"metadata": map[string]any{
-			"namespace": apiKey.Namespace, "name": apiKey.Name, "uid": string(apiKey.UID),
+			"namespace": apiKey.Namespace, "name": apiKey.Name, "resourceVersion": apiKey.ResourceVersion,
 		},
 		"status": map[string]any{"usage": fields},
 	}}

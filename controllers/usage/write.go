@@ -54,11 +54,15 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 		// Trying the same again would end the same.
 		w.log.Error(err, "The usage of a key was refused; its next use is tried again", "keyID", e.key.ID)
 		w.schedule.written(e.key.ID, now)
+	case resultConflict:
+		w.schedule.again(e, now, now.Add(firstRetry))
 	case resultFailed:
 		if failures == 0 && ctx.Err() == nil {
 			w.log.Error(err, "Usage cannot be written; it is tried again until it can", "keyID", e.key.ID)
 		}
-		w.schedule.again(e, now, now.Add(retryAfter(err, failures)))
+		resume := now.Add(retryAfter(err, failures))
+		w.schedule.pause(resume)
+		w.schedule.again(e, now, resume)
 		return failures + 1
 	}
 	return 0
@@ -68,7 +72,8 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 const (
 	resultWritten   = "written"
 	resultUnchanged = "unchanged"
-	resultGone      = "gone" // the ApiKey was deleted, or is another of the same name
+	resultGone      = "gone"     // the ApiKey was deleted
+	resultConflict  = "conflict" // the ApiKey is newer than the cache, perhaps another one
 	resultRefused   = "refused"
 	resultFailed    = "failed"
 )
@@ -90,8 +95,10 @@ func (w *WriteBack) write(ctx context.Context, e *entry) (result string, err err
 	switch err := w.statuses.write(ctx, apiKey, usage); {
 	case err == nil:
 		return resultWritten, nil
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+	case apierrors.IsNotFound(err):
 		return resultGone, nil
+	case apierrors.IsConflict(err):
+		return resultConflict, nil
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return resultRefused, err
 	default:
