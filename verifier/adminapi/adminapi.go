@@ -5,7 +5,6 @@ package adminapi
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/claviger-dev/claviger/internal/servingcert"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
@@ -41,16 +41,11 @@ const shutdownTimeout = 5 * time.Second
 
 // Serve answers until ctx ends. The listener is closed then.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	certificate := &certificate{dir: s.CertDir, log: s.Log}
-	go certificate.keepFresh(ctx)
+	certificate := servingcert.New(s.CertDir, s.Log)
+	go certificate.Start(ctx) //nolint:errcheck // it ends with ctx, and never with an error
 	server := &http.Server{
-		Handler: s.Handler(),
-		TLSConfig: &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			GetCertificate: certificate.get,
-			// HTTP/2 would only add ways to exhaust a port that a few clients poll.
-			NextProtos: []string{"http/1.1"},
-		},
+		Handler:           s.Handler(),
+		TLSConfig:         certificate.TLS(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		// Failed handshakes are what scanners and early clients cause: nothing to act on.
