@@ -64,6 +64,11 @@ type ControlPlane struct {
 // Start starts a control plane and returns once it is ready for use. The programs are
 // those that KUBEBUILDER_ASSETS holds.
 func Start(opts Options) (*ControlPlane, error) {
+	return StartContext(context.Background(), opts)
+}
+
+// StartContext is Start, given up when ctx ends. What was started does not depend on ctx.
+func StartContext(ctx context.Context, opts Options) (*ControlPlane, error) {
 	assets, err := Assets()
 	if err != nil {
 		return nil, err
@@ -75,7 +80,7 @@ func Start(opts Options) (*ControlPlane, error) {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop())
