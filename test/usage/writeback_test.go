@@ -10,7 +10,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	testclock "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -18,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/status"
 	usagecontroller "github.com/claviger-dev/claviger/controllers/usage"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
 	"github.com/claviger-dev/claviger/internal/usage"
@@ -144,17 +144,16 @@ func awaitUsage(t *testing.T, name, want string) {
 	})
 }
 
-// reconcile applies a status as the operator's controllers do: without usage.
+// reconcile writes a status as the operator's controllers do.
 func reconcile(t *testing.T, key *v1alpha1.ApiKey, state string) {
 	t.Helper()
-	object := &unstructured.Unstructured{Object: map[string]any{
-		"metadata": map[string]any{"namespace": key.Namespace, "name": key.Name},
-		"status": map[string]any{"state": state, "keyID": string(key.UID), "conditions": []any{map[string]any{
-			"type": "Ready", "status": "True", "reason": "Reconciled", "message": state, "lastTransitionTime": "2026-11-21T10:30:00Z",
-		}}},
-	}}
-	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ApiKey"))
-	err := admin(t).Status().Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("claviger"), client.ForceOwnership)
+	_, err := status.Apply(t.Context(), admin(t), readKey(t, key.Name), &v1alpha1.ApiKeyStatus{
+		State: state, KeyID: string(key.UID),
+		Conditions: []metav1.Condition{{
+			Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReconciled,
+			LastTransitionTime: metav1.NewTime(november),
+		}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
