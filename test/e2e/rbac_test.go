@@ -77,3 +77,19 @@ func TestTheVerifierReadsNoForeignSecretAndWritesNothing(t *testing.T) {
 		t.Errorf("the verifier needs %v and may %v", must, got)
 	}
 }
+
+func TestTheProtectedPortAsksWhoIsThere(t *testing.T) {
+	claviger.VerifierMetrics(t) // which says that those who may, can
+	stranger := strings.TrimSpace(claviger.Kubectl(t, "create", "token", "default", "-n", "default"))
+	for _, path := range []string{"/metrics", "/usage", "/debug/pprof/"} {
+		if answer := claviger.Protected(t, path, ""); answer.Status != 401 {
+			t.Errorf("%s without a token: %d", path, answer.Status)
+		}
+		if answer := claviger.Protected(t, path, "wrong"); answer.Status != 401 {
+			t.Errorf("%s with a wrong token: %d", path, answer.Status)
+		}
+		if answer := claviger.Protected(t, path, stranger); answer.Status != 403 {
+			t.Errorf("%s for somebody else: %d", path, answer.Status)
+		}
+	}
+}

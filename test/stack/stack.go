@@ -34,10 +34,12 @@ type Stack struct {
 	VerifierURL string
 	kubeconfig  string
 	kubectl     string
-	launcher    []string
-	command     *exec.Cmd
-	exited      chan error
-	output      *tail
+	// The protected port, and whom to trust that it is this one.
+	verifierAdminURL, verifierCA string
+	launcher                     []string
+	command                      *exec.Cmd
+	exited                       chan error
+	output                       *tail
 }
 
 // Run is for TestMain: it starts a stack, hands it over, runs the tests and stops it.
@@ -146,6 +148,7 @@ func (s *Stack) readEnv() error {
 		}
 	}
 	s.kubeconfig, s.kubectl, s.VerifierURL = values["KUBECONFIG"], values["KUBECTL"], values["VERIFIER_URL"]
+	s.verifierAdminURL, s.verifierCA = values["VERIFIER_ADMIN_URL"], values["VERIFIER_CA"]
 	if s.kubeconfig == "" || s.kubectl == "" || s.VerifierURL == "" {
 		return fmt.Errorf("%s/env does not name KUBECONFIG, KUBECTL and VERIFIER_URL:\n%s", s.Dir, text)
 	}
