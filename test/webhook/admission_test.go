@@ -187,6 +187,51 @@ func TestRefusedChanges(t *testing.T) {
 	}
 }
 
+// An issued key's life is counted from when it was issued, however often it is changed.
+func TestAnIssuedKeyIsNotLengthenedOverTheMaximum(t *testing.T) {
+	const ns = "issued"
+	newNamespace(t, ns)
+	issued := key(ns, "k", func(s *v1alpha1.ApiKeySpec) { s.TTL = hours(1) })
+	create(t, workspace(ns, "shop", v1alpha1.KeyPolicy{MaxTTL: hours(720)}), issued)
+	issued.Status.IssuedAt = &metav1.Time{Time: time.Now().Add(-700 * time.Hour)}
+	if err := admin.Status().Update(t.Context(), issued); err != nil {
+		t.Fatal(err)
+	}
+	until := func(d time.Duration) error {
+		changed := issued.DeepCopy()
+		changed.Spec.TTL, changed.Spec.ExpiresAt = nil, &metav1.Time{Time: time.Now().Add(d)}
+		return admin.Update(t.Context(), changed, client.DryRunAll)
+	}
+	if err := until(19 * time.Hour); err != nil {
+		t.Errorf("within the maximum from its issue: %v", err)
+	}
+	if err := fault(until(21*time.Hour), "spec.expiresAt", "at most 720h"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusedChangesOfOtherKinds(t *testing.T) {
+	const ns = "others"
+	newNamespace(t, ns)
+	robot := account(ns, "robot", "orders:read")
+	minute := &v1alpha1.KeyLimit{ObjectMeta: meta(ns, "minute"),
+		Spec: v1alpha1.KeyLimitSpec{Rates: []v1alpha1.Rate{{Requests: 1, Per: *hours(1)}}}}
+	create(t, workspace(ns, "shop", v1alpha1.KeyPolicy{}, v1alpha1.ScopeDefinition{Name: "orders:read"}), robot, minute)
+
+	robot.Spec.Scopes = append(robot.Spec.Scopes, "orders:drop")
+	if err := fault(admin.Update(t.Context(), robot), "spec.scopes[1]", "not in the catalogue"); err != nil {
+		t.Error(err)
+	}
+	minute.Spec.Rates[0].Burst = new(int64(1_000_000))
+	if err := fault(admin.Update(t.Context(), minute), "spec.rates[0].burst", "at most 8784"); err != nil {
+		t.Error(err)
+	}
+	minute.Spec.Rates[0].Burst = new(int64(10))
+	if err := admin.Update(t.Context(), minute); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whatever comes first: manifests are applied in any order.
 func TestWhatDoesNotExistYet(t *testing.T) {
 	const ns = "order"
