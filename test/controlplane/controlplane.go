@@ -117,7 +117,7 @@ func (c *ControlPlane) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.startControllerManager(ctx); err != nil {
+	if err := c.startControllerManager(); err != nil {
 		return err
 	}
 	return c.waitForServiceAccount(ctx, "default", "default")

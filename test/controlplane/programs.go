@@ -110,7 +110,7 @@ func (c *ControlPlane) waitForAPIServer(ctx context.Context) error {
 
 // startControllerManager starts only the controllers that need no nodes and that tests or
 // people would miss.
-func (c *ControlPlane) startControllerManager(ctx context.Context) error {
+func (c *ControlPlane) startControllerManager() error {
 	var err error
 	c.controllerManager, err = c.startProgram("kube-controller-manager", []string{
 		"--kubeconfig=" + c.Kubeconfig(),
