@@ -1,0 +1,128 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/apikey/issuance"
+)
+
+// conflictRetry is when to look again at a Secret of somebody else. That has none of our
+// labels, so nothing tells when it goes.
+const conflictRetry = 30 * time.Second
+
+// issue sees to it that there is exactly one key. Caches tell at most that nothing is to be
+// done; before anything is written or complained about, the API server is asked.
+func (r *Reconciler) issue(ctx context.Context, s *scope) error {
+	if err := r.observeCached(ctx, s); err != nil {
+		return err
+	}
+	s.decide()
+	if !s.plan.Settled() {
+		refusal, err := r.refusal(ctx, s)
+		if err != nil {
+			return err
+		}
+		if refusal == nil {
+			err = r.issueLive(ctx, s)
+		}
+		if errors.Is(err, errGone) {
+			s.done = true // the event of that is on its way
+			return nil
+		}
+		if err != nil || s.done {
+			return err
+		}
+	}
+	if s.material.current() != nil {
+		r.memory.markIssued(s.key)
+	}
+	return nil
+}
+
+// issueLive decides anew on what the API server says, and carries that out.
+func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
+	if err := r.observeLive(ctx, s); err != nil {
+		return err
+	}
+	// The spec may be newer than it was, and ask for something else.
+	if err := r.findReferences(ctx, s); err != nil {
+		return err
+	}
+	s.decide()
+	if s.plan.Problem != "" {
+		s.fail(s.materialProblem())
+		return nil
+	}
+	if refusal, err := r.refusal(ctx, s); err != nil || refusal != nil {
+		return err
+	}
+	if err := r.carryOut(ctx, s); err != nil {
+		return s.refused(err)
+	}
+	if s.plan.Lost && s.plan.Deliver != 0 {
+		s.notices = append(s.notices, notice{true, v1alpha1.ReasonSecretLost, "ReplaceKey", fmt.Sprintf(
+			"Secret %q was gone, so another key was issued into a new one; the lost key stopped working", s.key.SecretName())})
+		log.FromContext(ctx).Info("Replaced a key whose Secret was gone", "generation", s.plan.Deliver)
+	}
+	s.decide()
+	return nil
+}
+
+func (s *scope) decide() {
+	s.plan = issuance.Decide(s.material.observation(over(s.key, s.issued(), s.now), s.key.Spec.Delivery.OnLoss))
+}
+
+// refusal notes and returns what speaks against a plan that would make a key work.
+func (r *Reconciler) refusal(ctx context.Context, s *scope) (*problem, error) {
+	if s.material.unreadable != "" {
+		p := &problem{reason: v1alpha1.ReasonSecretAltered, stalled: true, message: fmt.Sprintf(
+			"Secret %s/%s is not as Claviger wrote it: delete it to have it written again", r.Namespace, s.material.unreadable)}
+		s.fail(p)
+		return p, nil
+	}
+	if !s.plan.Issues() {
+		return nil, nil
+	}
+	p, err := r.mayIssue(ctx, s)
+	if p != nil {
+		s.fail(p)
+	}
+	return p, err
+}
+
+// materialProblem tells a person what is in the way of the plan.
+func (s *scope) materialProblem() *problem {
+	name := s.key.SecretName()
+	p := &problem{reason: s.plan.Problem, stalled: true}
+	switch s.plan.Problem {
+	case v1alpha1.ReasonSecretConflict:
+		p.message = fmt.Sprintf("Secret %q exists and is not this ApiKey's own, so it is left alone: remove it, or create another ApiKey with another delivery.secretName", name)
+		p.retryAfter = conflictRetry
+		if s.isLeftover() {
+			p.message = fmt.Sprintf("Secret %q belongs to a deleted ApiKey of the same name: waiting until it is deleted, too", name)
+			p.stalled, p.quiet = false, true
+		}
+	case v1alpha1.ReasonSecretLost:
+		p.message = fmt.Sprintf("Secret %q was deleted, and delivery.onLoss is Fail: the key goes on working for whoever has it; set onLoss to Rotate to have another one issued", name)
+	case v1alpha1.ReasonSecretAltered:
+		p.message = fmt.Sprintf("Secret %q does not hold the key that was delivered: delete it to have a new key issued", name)
+	}
+	return p
+}
+
+// isLeftover says whether what is in the way is about to be collected: the Secret of an ApiKey
+// of this name that was deleted.
+func (s *scope) isLeftover() bool {
+	for _, owner := range s.material.delivered.meta.OwnerReferences {
+		if owner.Kind == apiKeyKind.Kind && owner.Name == s.key.Name && owner.UID != s.key.UID {
+			return true
+		}
+	}
+	return false
+}

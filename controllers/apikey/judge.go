@@ -1,0 +1,103 @@
+package apikey
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fieldindex"
+	"github.com/claviger-dev/claviger/internal/validation"
+)
+
+// waitingForPlace is when to ask again for a place, in case that nothing told that one got free.
+const waitingForPlace = 2 * time.Minute
+
+// mayIssue says what speaks against issuing a key now; nil: nothing. It asks all that the
+// webhook asks: that may have been bypassed. A key that replaces a lost one keeps its place.
+func (r *Reconciler) mayIssue(ctx context.Context, s *scope) (*problem, error) {
+	if s.references.missing != nil {
+		return s.references.missing, nil
+	}
+	if p := invalid(validation.ApiKey(s.key, s.validated(nil), s.now)); p != nil {
+		return p, nil
+	}
+	if s.issued() != nil {
+		return nil, nil
+	}
+	return r.claimPlace(ctx, s)
+}
+
+// validated is what the rules must know, with the time at which the key was issued.
+func (s *scope) validated(c *credential.Credential) validation.References {
+	refs := validation.References{Workspace: s.references.workspace, ServiceAccount: s.references.account}
+	if c != nil {
+		refs.IssuedAt = c.IssuedAt
+	}
+	return refs
+}
+
+func invalid(errs field.ErrorList) *problem {
+	if len(errs) == 0 {
+		return nil
+	}
+	return &problem{reason: v1alpha1.ReasonInvalidSpec, message: errs.ToAggregate().Error(), stalled: true}
+}
+
+// claimPlace takes one of the places that the workspace and the account have for keys. Two
+// keys that are issued at the same moment must not take the same place, and a cache would show
+// neither to the other: what is taken is remembered here.
+func (r *Reconciler) claimPlace(ctx context.Context, s *scope) (*problem, error) {
+	refs := s.validated(nil)
+	var inWorkspace, ofAccount v1alpha1.ApiKeyList
+	if refs.Workspace.Spec.Keys.MaxKeys != nil {
+		if err := r.siblings(ctx, s, &inWorkspace, fieldindex.ApiKeyWorkspace, refs.Workspace.Name); err != nil {
+			return nil, err
+		}
+	}
+	if refs.ServiceAccount != nil {
+		if err := r.siblings(ctx, s, &ofAccount, fieldindex.ApiKeyServiceAccount, refs.ServiceAccount.Name); err != nil {
+			return nil, err
+		}
+	}
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	refs.KeysInWorkspace = r.memory.ahead(s.key, inWorkspace.Items, s.now)
+	refs.KeysOfAccount = r.memory.ahead(s.key, ofAccount.Items, s.now)
+	if errs := validation.TooManyKeys(s.key, refs, s.now); len(errs) > 0 {
+		return &problem{reason: v1alpha1.ReasonTooManyKeys, message: errs.ToAggregate().Error(), retryAfter: waitingForPlace}, nil
+	}
+	r.memory.of(s.name, s.key.UID).issued = true
+	return nil, nil
+}
+
+// siblings are only looked at, and may be many: they are not copied.
+func (r *Reconciler) siblings(ctx context.Context, s *scope, list *v1alpha1.ApiKeyList, index, value string) error {
+	return r.Cached.List(ctx, list, client.InNamespace(s.key.Namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
+}
+
+// ahead counts the keys whose claim to a place comes before: those that are issued, then the
+// older ones. The lock must be held.
+func (m *memory) ahead(key *v1alpha1.ApiKey, siblings []v1alpha1.ApiKey, now time.Time) int {
+	count, issued := 0, m.isIssued(key)
+	for i := range siblings {
+		other := &siblings[i]
+		if other.UID == key.UID || !validation.Counts(other, now) {
+			continue
+		}
+		if otherIssued := m.isIssued(other); otherIssued && !issued || otherIssued == issued && older(other, key) {
+			count++
+		}
+	}
+	return count
+}
+
+func older(a, b *v1alpha1.ApiKey) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.UID < b.UID
+}

@@ -1,0 +1,49 @@
+package apikey
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+)
+
+// deleteOrphans deletes the hashes under this name whose ApiKey does not live any more. They
+// grant nothing since it was deleted; this is cleaning up. That the ApiKey is gone is
+// believed only of the API server: an empty cache says nothing.
+func (r *Reconciler) deleteOrphans(ctx context.Context, s *scope) error {
+	s.done = s.key == nil
+	if !s.hasOrphans() {
+		return nil
+	}
+	var alive v1alpha1.ApiKey
+	err := r.Live.Get(ctx, s.name, &alive)
+	if err != nil && !isGone(err) {
+		return err
+	}
+	if err == nil && alive.DeletionTimestamp.IsZero() && s.uid() != alive.UID {
+		s.done = true // the cache is behind: it is told of this one yet
+	}
+	for i := range s.hashed {
+		owner := client.ObjectKey{Namespace: s.name.Namespace, Name: s.name.Name}
+		uid := s.hashed[i].Labels[v1alpha1.LabelApiKeyUID]
+		if err == nil && alive.DeletionTimestamp.IsZero() && uid == string(alive.UID) {
+			continue
+		}
+		if err := r.deleteHashed(ctx, &s.hashed[i]); err != nil {
+			return err
+		}
+		log.FromContext(ctx).Info("Deleted the hash of a deleted ApiKey", "apiKey", owner, "uid", uid)
+	}
+	return nil
+}
+
+func (s *scope) hasOrphans() bool {
+	for i := range s.hashed {
+		if s.key == nil || s.hashed[i].Labels[v1alpha1.LabelApiKeyUID] != string(s.key.UID) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,81 @@
+package apikey
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+)
+
+// reasonWriteRefused is the reason of the Ready condition when the API server, or something
+// it asks, does not let a Secret be written: a quota, a policy, a missing permission.
+const reasonWriteRefused = "WriteRefused"
+
+// refusalRetry is when to try again what was refused: nothing tells when a quota grows.
+const refusalRetry = time.Minute
+
+// refused turns a refusal of the API server into a problem that a person sees. All other errors
+// are returned.
+func (s *scope) refused(err error) error {
+	if isNamespaceTerminating(err) || !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) && !apierrors.IsRequestEntityTooLargeError(err) {
+		return err
+	}
+	s.fail(&problem{reason: reasonWriteRefused, message: "The API server refused a Secret: " + err.Error(), retryAfter: refusalRetry})
+	return nil
+}
+
+// isNamespaceTerminating says that nothing can be created because the namespace is being deleted.
+func isNamespaceTerminating(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// isGone says that an object does not exist. A server that does not know the kind says 404,
+// too; that is no proof.
+func isGone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
+// withhold returns the error, or another that does not quote the Secret's data. Admission
+// webhooks may answer whatever they like, and what they answer is logged and shown.
+func withhold(err error, data map[string][]byte) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for key, value := range data {
+		if key == v1alpha1.DataKeyKeyID || len(value) == 0 {
+			continue
+		}
+		for _, form := range []string{string(value), base64.StdEncoding.EncodeToString(value)} {
+			if strings.Contains(text, form) {
+				return withheld(err)
+			}
+		}
+	}
+	return err
+}
+
+func withheld(err error) error {
+	const text = "the refusal quotes the Secret's data, so it is withheld: look into the API server's audit log or at its admission webhooks"
+	reason := apierrors.ReasonForError(err)
+	if reason == metav1.StatusReasonUnknown {
+		return errors.New(text)
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Reason: reason,
+		Code: statusCode(err), Message: fmt.Sprintf("%s: %s", reason, text)}}
+}
+
+func statusCode(err error) int32 {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status().Code
+	}
+	return 0
+}

@@ -1,0 +1,117 @@
+package apikey
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/apikey/issuance"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// scope is the work on one ApiKey: what is known, what was decided and what is in the way.
+type scope struct {
+	name types.NamespacedName
+	now  time.Time
+	// key is nil where there is none, or none that lives on.
+	key *v1alpha1.ApiKey
+	// cachedVersion is the resource version that the cache has of the key.
+	cachedVersion string
+	// hashed are the hashed Secrets under the key's name, whatever ApiKey they were for.
+	hashed []corev1.Secret
+
+	references references
+	material   material
+	plan       issuance.Plan
+	// problem is why the key is not Ready; nil: it is.
+	problem *problem
+	notices []notice
+
+	requeueAfter time.Duration
+	done         bool
+}
+
+// problem is what keeps an ApiKey from being Ready.
+type problem struct {
+	reason, message string
+	// stalled says that nothing but a person's change can help.
+	stalled bool
+	// quiet keeps it from being told by an Event.
+	quiet bool
+	// retryAfter is when to look again although nothing tells of a change; zero: never.
+	retryAfter time.Duration
+}
+
+// notice is an Event to send once the status tells the same.
+type notice struct {
+	warning              bool
+	reason, action, note string
+}
+
+func (s *scope) setKey(key *v1alpha1.ApiKey) {
+	if key.DeletionTimestamp.IsZero() {
+		s.key = key
+	} else {
+		s.key = nil // deletion revokes, whoever's finalizers hold it up
+	}
+}
+
+func (s *scope) uid() types.UID {
+	if s.key == nil {
+		return ""
+	}
+	return s.key.UID
+}
+
+// fail notes a problem unless a worse one is known.
+func (s *scope) fail(p *problem) {
+	if s.problem == nil {
+		s.problem = p
+	}
+}
+
+// lookAgain asks for another look after a time, at the latest.
+func (s *scope) lookAgain(after time.Duration) {
+	if s.requeueAfter == 0 || after < s.requeueAfter {
+		s.requeueAfter = after
+	}
+}
+
+// issued is the credential that works; nil: none does.
+func (s *scope) issued() *credential.Credential {
+	if h := s.material.current(); h != nil {
+		return &h.credential
+	}
+	return nil
+}
+
+// end is when a credential of the key ends; zero: never.
+func end(key *v1alpha1.ApiKey, c *credential.Credential) time.Time {
+	var explicit *time.Time
+	if key.Spec.ExpiresAt != nil {
+		explicit = &key.Spec.ExpiresAt.Time
+	}
+	var ttl time.Duration
+	if key.Spec.TTL != nil {
+		ttl = key.Spec.TTL.Duration
+	}
+	return policy.ExpiresAt(explicit, ttl, c.IssuedAt, c.NotAfter)
+}
+
+func expired(key *v1alpha1.ApiKey, c *credential.Credential, now time.Time) bool {
+	at := end(key, c)
+	return !at.IsZero() && !now.Before(at)
+}
+
+// over says that a key has ended for good, as far as its spec goes.
+func over(key *v1alpha1.ApiKey, c *credential.Credential, now time.Time) bool {
+	return key.Spec.State == v1alpha1.KeyRevoked || c != nil && expired(key, c, now)
+}
+
+func deliveredAt(key *v1alpha1.ApiKey) client.ObjectKey {
+	return client.ObjectKey{Namespace: key.Namespace, Name: key.SecretName()}
+}

@@ -1,0 +1,112 @@
+// Package keylimit keeps the status of KeyLimits: how many keys each holds for.
+package keylimit
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/status"
+	"github.com/claviger-dev/claviger/controllers/watch"
+	"github.com/claviger-dev/claviger/internal/fieldindex"
+	"github.com/claviger-dev/claviger/internal/validation"
+)
+
+// Reconciler reconciles KeyLimits.
+type Reconciler struct {
+	Cached client.Reader
+	Writer client.Client
+	Clock  clock.PassiveClock
+}
+
+// Reconcile writes a KeyLimit's status.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	limit := &v1alpha1.KeyLimit{}
+	if err := r.Cached.Get(ctx, request.NamespacedName, limit); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	attached, err := r.attachedKeys(ctx, limit)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	desired := desiredStatus(limit, attached, r.Clock.Now())
+	if equality.Semantic.DeepEqual(limit.Status, desired) {
+		return reconcile.Result{}, nil
+	}
+	_, err = status.Apply(ctx, r.Writer, limit, &desired)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: watch.Settle}, nil
+	}
+	return reconcile.Result{}, client.IgnoreNotFound(err)
+}
+
+// desiredStatus is pure.
+func desiredStatus(limit *v1alpha1.KeyLimit, attached int, now time.Time) v1alpha1.KeyLimitStatus {
+	conditions := status.ConditionsOf(limit, limit.Status.Conditions, now)
+	if errs := validation.KeyLimit(limit); len(errs) > 0 {
+		message := errs.ToAggregate().Error()
+		conditions.Set(v1alpha1.ConditionReady, false, v1alpha1.ReasonInvalidSpec, message)
+		conditions.Stalled(true, v1alpha1.ReasonInvalidSpec, message)
+	} else {
+		conditions.Set(v1alpha1.ConditionReady, true, v1alpha1.ReasonReconciled, "The limit is as it was asked to be")
+		conditions.Stalled(false, "", "")
+	}
+	if ptr.Deref(limit.Spec.Enabled, true) {
+		conditions.Set(v1alpha1.ConditionActive, true, v1alpha1.ReasonActive, "The limit holds for the keys it is attached to")
+	} else {
+		conditions.Set(v1alpha1.ConditionActive, false, v1alpha1.ReasonDisabled, "The limit is not enabled and holds nobody back")
+	}
+	return v1alpha1.KeyLimitStatus{
+		ObservedGeneration: limit.Generation,
+		AttachedKeys:       int32(attached),
+		Conditions:         conditions.List(),
+	}
+}
+
+// attachedKeys counts the keys that a limit holds for, each once: those that name it, those of
+// an account that names it and those of a workspace that does.
+func (r *Reconciler) attachedKeys(ctx context.Context, limit *v1alpha1.KeyLimit) (int, error) {
+	attached := map[string]bool{}
+	add := func(index, value string) error {
+		var keys v1alpha1.ApiKeyList
+		err := r.list(ctx, &keys, limit.Namespace, index, value)
+		for i := range keys.Items {
+			attached[keys.Items[i].Name] = true
+		}
+		return err
+	}
+	if err := add(fieldindex.ApiKeyLimit, limit.Name); err != nil {
+		return 0, err
+	}
+	var accounts v1alpha1.ServiceAccountList
+	if err := r.list(ctx, &accounts, limit.Namespace, fieldindex.ServiceAccountLimit, limit.Name); err != nil {
+		return 0, err
+	}
+	for i := range accounts.Items {
+		if err := add(fieldindex.ApiKeyServiceAccount, accounts.Items[i].Name); err != nil {
+			return 0, err
+		}
+	}
+	var workspaces v1alpha1.WorkspaceList
+	if err := r.list(ctx, &workspaces, limit.Namespace, fieldindex.WorkspaceLimit, limit.Name); err != nil {
+		return 0, err
+	}
+	for i := range workspaces.Items {
+		if err := add(fieldindex.ApiKeyWorkspace, workspaces.Items[i].Name); err != nil {
+			return 0, err
+		}
+	}
+	return len(attached), nil
+}
+
+// list does not copy: what it finds is only looked at, and may be much.
+func (r *Reconciler) list(ctx context.Context, list client.ObjectList, namespace, index, value string) error {
+	return r.Cached.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
+}

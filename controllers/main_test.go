@@ -1,0 +1,45 @@
+package controllers_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/test/controlplane"
+)
+
+var (
+	plane  *controlplane.ControlPlane
+	scheme = runtime.NewScheme()
+	// admin reads and writes past every cache.
+	admin client.WithWatch
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	err := clientgoscheme.AddToScheme(scheme)
+	if err == nil {
+		err = v1alpha1.AddToScheme(scheme)
+	}
+	if err == nil {
+		plane, err = controlplane.Start(controlplane.Options{})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer plane.Stop() //nolint:errcheck // the tests are over
+	if admin, err = client.NewWithWatch(plane.Config, client.Options{Scheme: scheme}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}

@@ -1,0 +1,137 @@
+// Package serviceaccount keeps the status of ServiceAccounts: how many of their keys work.
+package serviceaccount
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/status"
+	"github.com/claviger-dev/claviger/controllers/tally"
+	"github.com/claviger-dev/claviger/controllers/watch"
+	"github.com/claviger-dev/claviger/internal/fieldindex"
+	"github.com/claviger-dev/claviger/internal/validation"
+)
+
+// Reconciler reconciles ServiceAccounts.
+type Reconciler struct {
+	Cached client.Reader
+	Writer client.Client
+	Clock  clock.PassiveClock
+}
+
+// SetupWithManager registers the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("serviceaccount").
+		For(&v1alpha1.ServiceAccount{}, builder.WithPredicates(watch.SpecChanged())).
+		Watches(&v1alpha1.ApiKey{}, watch.Coalesced(ofKey), builder.WithPredicates(tally.Changed())).
+		Watches(&v1alpha1.Workspace{}, watch.Coalesced(r.referring(fieldindex.ServiceAccountWorkspace)), builder.WithPredicates(watch.SpecChanged())).
+		Watches(&v1alpha1.KeyLimit{}, watch.Coalesced(r.referring(fieldindex.ServiceAccountLimit)), builder.WithPredicates(watch.Existence())).
+		Complete(r)
+}
+
+// Reconcile writes a ServiceAccount's status.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	account := &v1alpha1.ServiceAccount{}
+	if err := r.Cached.Get(ctx, request.NamespacedName, account); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	now := r.Clock.Now()
+	keys, err := tally.Of(ctx, r.Cached, account.Namespace, fieldindex.ApiKeyServiceAccount, account.Name, now)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	facts, err := r.facts(ctx, account)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	desired := desiredStatus(account, facts, keys, now)
+	if equality.Semantic.DeepEqual(account.Status, desired) {
+		return reconcile.Result{RequeueAfter: keys.UntilNextEnd}, nil
+	}
+	_, err = status.Apply(ctx, r.Writer, account, &desired)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: watch.Settle}, nil
+	}
+	return reconcile.Result{RequeueAfter: keys.UntilNextEnd}, client.IgnoreNotFound(err)
+}
+
+// facts are what the status depends on besides the account itself.
+type facts struct {
+	workspace    *v1alpha1.Workspace // nil: does not exist
+	missingLimit string
+}
+
+func (r *Reconciler) facts(ctx context.Context, account *v1alpha1.ServiceAccount) (f facts, err error) {
+	workspace := &v1alpha1.Workspace{}
+	at := client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.WorkspaceRef.Name}
+	switch err := r.Cached.Get(ctx, at, workspace, client.UnsafeDisableDeepCopy); {
+	case err == nil:
+		f.workspace = workspace
+	case !apierrors.IsNotFound(err):
+		return f, err
+	}
+	f.missingLimit, err = watch.MissingLimit(ctx, r.Cached, account.Namespace, account.Spec.LimitRefs)
+	return f, err
+}
+
+// desiredStatus is pure.
+func desiredStatus(account *v1alpha1.ServiceAccount, f facts, keys tally.Tally, now time.Time) v1alpha1.ServiceAccountStatus {
+	conditions := status.ConditionsOf(account, account.Status.Conditions, now)
+	reason, message := readiness(account, f)
+	conditions.Set(v1alpha1.ConditionReady, reason == v1alpha1.ReasonReconciled, reason, message)
+	conditions.Stalled(reason == v1alpha1.ReasonInvalidSpec, reason, message)
+
+	switch {
+	case account.Spec.Suspended:
+		conditions.Set(v1alpha1.ConditionActive, false, v1alpha1.ReasonSuspended, "The account is suspended: none of its keys works")
+	case f.workspace == nil:
+		conditions.Set(v1alpha1.ConditionActive, false, v1alpha1.ReasonWorkspaceNotFound, "The account's workspace does not exist: none of its keys works")
+	case f.workspace.Spec.Suspended:
+		conditions.Set(v1alpha1.ConditionActive, false, v1alpha1.ReasonWorkspaceSuspended, fmt.Sprintf("Workspace %q is suspended", f.workspace.Name))
+	default:
+		conditions.Set(v1alpha1.ConditionActive, true, v1alpha1.ReasonActive, "The account's keys work, each as far as it goes")
+	}
+	return v1alpha1.ServiceAccountStatus{
+		ObservedGeneration: account.Generation,
+		ActiveKeys:         keys.Counts.Active,
+		Conditions:         conditions.List(),
+	}
+}
+
+func readiness(account *v1alpha1.ServiceAccount, f facts) (reason, message string) {
+	if f.workspace == nil {
+		return v1alpha1.ReasonWorkspaceNotFound, fmt.Sprintf("Workspace %q does not exist in this namespace: create it, or correct the name", account.Spec.WorkspaceRef.Name)
+	}
+	if errs := validation.ServiceAccount(account, nil); len(errs) > 0 {
+		return v1alpha1.ReasonInvalidSpec, errs.ToAggregate().Error()
+	}
+	if f.missingLimit != "" {
+		return v1alpha1.ReasonKeyLimitNotFound, fmt.Sprintf("KeyLimit %q does not exist in this namespace and limits nothing until it does", f.missingLimit)
+	}
+	return v1alpha1.ReasonReconciled, "The account is as it was asked to be"
+}
+
+func ofKey(_ context.Context, object client.Object) []reconcile.Request {
+	key := object.(*v1alpha1.ApiKey)
+	if key.Spec.ServiceAccountRef == nil {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: key.Namespace, Name: key.Spec.ServiceAccountRef.Name}}}
+}
+
+func (r *Reconciler) referring(index string) func(context.Context, client.Object) []reconcile.Request {
+	return func(ctx context.Context, object client.Object) []reconcile.Request {
+		return watch.Requests(ctx, r.Cached, &v1alpha1.ServiceAccountList{}, object.GetNamespace(), index, object.GetName())
+	}
+}

@@ -1,0 +1,71 @@
+// Package controllers registers what turns the four kinds into hashed Secrets, delivered
+// Secrets and status. Nothing else writes key material.
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/claviger-dev/claviger/controllers/apikey"
+	"github.com/claviger-dev/claviger/controllers/keylimit"
+	"github.com/claviger-dev/claviger/controllers/serviceaccount"
+	"github.com/claviger-dev/claviger/controllers/workspace"
+)
+
+// reporter is the name under which Events are reported.
+const reporter = "claviger-operator"
+
+// defaultConcurrency is how many ApiKeys are reconciled at a time: each waits for the API server
+// most of the time.
+const defaultConcurrency = 16
+
+// Options are what the controllers need besides their manager.
+type Options struct {
+	// Namespace is where the hashed Secrets live: the operator's own. Required.
+	Namespace string
+	// Clock is the real one where it is nil.
+	Clock clock.PassiveClock
+	// MaxConcurrentReconciles of ApiKeys; 16 where it is 0.
+	MaxConcurrentReconciles int
+}
+
+// Setup registers the controllers. The manager must have been made with CacheOptions and
+// ClientOptions, and its cache must have the indexes of internal/fieldindex.
+func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.MaxConcurrentReconciles == 0 {
+		o.MaxConcurrentReconciles = defaultConcurrency
+	}
+	hashed, err := addHashedCache(ctx, mgr, o.Namespace)
+	if err != nil {
+		return err
+	}
+	// The cache itself, because the client reads Secrets past it.
+	cached, writer := mgr.GetCache(), mgr.GetClient()
+	keys := &apikey.Reconciler{
+		Namespace: o.Namespace,
+		Cached:    cached,
+		Hashed:    hashed,
+		Live:      mgr.GetAPIReader(),
+		Writer:    writer,
+		Events:    mgr.GetEventRecorder(reporter),
+		Clock:     o.Clock,
+	}
+	if err := keys.SetupWithManager(ctx, mgr, hashed, o.MaxConcurrentReconciles); err != nil {
+		return err
+	}
+	for _, reconciler := range []interface{ SetupWithManager(ctrl.Manager) error }{
+		&workspace.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
+		&serviceaccount.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
+		&keylimit.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
+	} {
+		if err := reconciler.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
