@@ -56,11 +56,13 @@ check-generated: ## Fail where what is generated is stale
 
 .PHONY: build
 build: ## Build bin/claviger
+	@echo "Building bin/claviger ..."
 	@go build -ldflags "-X main.version=$(VERSION)" -o bin/claviger ./cmd/claviger
 
 # The same with the race detector where that is on.
 .PHONY: binary
 binary:
+	@echo "Building $(BINARY) ..."
 	@go build $(RACE_FLAG) -ldflags "-X main.version=$(VERSION)" -o $(BINARY) ./cmd/claviger
 
 .PHONY: control-plane

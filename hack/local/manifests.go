@@ -14,7 +14,9 @@ import (
 	"github.com/claviger-dev/claviger/test/controlplane"
 )
 
-const fieldManager = "make-run"
+// That of kubectl apply --server-side, so that make run and make deploy can take over from each
+// other.
+const fieldManager = "kubectl"
 
 // render is what make deploy would apply, in its order.
 func render(ctx context.Context, plane *controlplane.ControlPlane, dir string) ([]*unstructured.Unstructured, error) {
