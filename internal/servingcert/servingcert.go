@@ -31,10 +31,12 @@ const lookEvery = 500 * time.Millisecond
 
 var errMissing = errors.New("the certificate is not there yet")
 
-// TLS is how to serve with the certificate. HTTP/2 is left out: on ports that a few clients
-// poll it would only add ways to exhaust them.
-func (c *Certificate) TLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.get}
+// Configure makes a server show the certificate. HTTP/2 is left out: on ports that a few
+// clients poll it would only add ways to exhaust them.
+func (c *Certificate) Configure(config *tls.Config) {
+	config.MinVersion = tls.VersionTLS12
+	config.NextProtos = []string{"http/1.1"}
+	config.GetCertificate = c.get
 }
 
 func (c *Certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -5,6 +5,7 @@ package adminapi
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -45,12 +46,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	go certificate.Start(ctx) //nolint:errcheck // it ends with ctx, and never with an error
 	server := &http.Server{
 		Handler:           s.Handler(),
-		TLSConfig:         certificate.TLS(),
+		TLSConfig:         &tls.Config{},
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		// Failed handshakes are what scanners and early clients cause: nothing to act on.
 		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.Log.V(1)), slog.LevelInfo),
 	}
+	certificate.Configure(server.TLSConfig)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
