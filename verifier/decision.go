@@ -23,6 +23,8 @@ type Decision struct {
 	Limits []Limit
 	// RetryAfter is how long to wait after RATE_LIMITED.
 	RetryAfter time.Duration
+	// At is when it was decided: what ResetAt of the limits is to be compared with.
+	At time.Time
 }
 
 // Valid says whether the request may pass.

@@ -65,7 +65,9 @@ func New(o Options) (*Verifier, error) {
 // Verify decides, and counts a valid request against the key's limits. The context is for
 // decisions that have to ask elsewhere; none does yet.
 func (v *Verifier) Verify(_ context.Context, r Request) Decision {
-	decision := v.decide(&r, v.now())
+	now := v.now()
+	decision := v.decide(&r, now)
+	decision.At = now
 	v.metrics.decided(decision.Code)
 	return decision
 }

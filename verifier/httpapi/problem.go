@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// problemBody is the body of every answer that is an error.
+type problemBody struct {
+	Error     string `json:"error"`
+	Code      string `json:"code"`
+	RequestID string `json:"requestId"`
+}
+
+func problem(r *http.Request, status int, code, text string) answer {
+	return answer{status: status, code: code, body: problemBody{text, code, requestID(r)}}
+}
+
+// invalid is a request that makes no sense, said in words for whoever sent it. They hold
+// nothing of what was sent but the names of fields.
+type invalid struct {
+	status int
+	text   string
+}
+
+func (e *invalid) Error() string { return e.text }
+
+func malformed(text string) error { return &invalid{http.StatusBadRequest, text} }
+
+// refuseRequest answers a request that makes no sense.
+func refuseRequest(r *http.Request, err error) answer {
+	status := http.StatusBadRequest
+	if i := (*invalid)(nil); errors.As(err, &i) {
+		status = i.status
+	}
+	code := policy.CodeRequestInvalid
+	a := problem(r, status, string(code), code.Message()+": "+err.Error())
+	a.header = http.Header{"Www-Authenticate": {challenge(code, nil)}}
+	return a
+}
+
+func notFound(r *http.Request) answer {
+	return problem(r, http.StatusNotFound, "NOT_FOUND", "There is nothing here. Ask POST /v1/verify or /v1/auth.")
+}
+
+func methodNotAllowed(allowed string) func(*http.Request) answer {
+	return func(r *http.Request) answer {
+		a := problem(r, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Use "+allowed+" here.")
+		a.header = http.Header{"Allow": {allowed}}
+		return a
+	}
+}
+
+// challenge is the WWW-Authenticate of RFC 6750 section 3; empty where the RFC has none for
+// a decision. A request without any key is told the scheme and no error code.
+func challenge(code policy.Code, scopes []string) string {
+	err := code.Challenge()
+	if err == "" && code.Status() != http.StatusUnauthorized {
+		return ""
+	}
+	c := `Bearer realm="claviger"`
+	if err != "" {
+		c += `, error="` + err + `", error_description="` + code.Message() + `"`
+	}
+	if code == policy.CodeScopeInsufficient && len(scopes) > 0 {
+		c += `, scope="` + strings.Join(scopes, " ") + `"`
+	}
+	return c
+}

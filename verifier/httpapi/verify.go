@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/claviger-dev/claviger/verifier"
+)
+
+// verdict is the answer of /v1/verify.
+type verdict struct {
+	Valid     bool          `json:"valid"`
+	Code      verifier.Code `json:"code"`
+	Status    int           `json:"status"`
+	Error     string        `json:"error,omitempty"`
+	RequestID string        `json:"requestId"`
+	Key       *identity     `json:"key,omitempty"`
+	Limits    []limitState  `json:"limits,omitempty"`
+}
+
+type identity struct {
+	ID             string            `json:"id"`
+	Name           string            `json:"name"`
+	Namespace      string            `json:"namespace"`
+	Workspace      string            `json:"workspace"`
+	Environment    string            `json:"environment"`
+	DisplayName    string            `json:"displayName,omitempty"`
+	Scopes         []string          `json:"scopes"`
+	ServiceAccount string            `json:"serviceAccount,omitempty"`
+	Metadata       map[string]string `json:"metadata,omitempty"`
+	ExpiresAt      *time.Time        `json:"expiresAt,omitempty"`
+}
+
+type limitState struct {
+	Name      string    `json:"name"`
+	Limit     int64     `json:"limit"`
+	Remaining int64     `json:"remaining"`
+	ResetAt   time.Time `json:"resetAt"`
+}
+
+// verify answers a service that asks about a key it was given. It is always 200 if the
+// question made sense: whether the key is good is in the answer.
+func (h *handler) verify(r *http.Request) answer {
+	request, err := decodeQuestion(r.Body)
+	if err != nil {
+		return refuseRequest(r, err)
+	}
+	d := h.verifier.Verify(r.Context(), request)
+	if d.Status == http.StatusBadRequest {
+		return problem(r, d.Status, string(d.Code), d.Error)
+	}
+	return answer{status: http.StatusOK, code: string(d.Code), body: verdict{
+		Valid:     d.Valid(),
+		Code:      d.Code,
+		Status:    d.Status,
+		Error:     d.Error,
+		RequestID: requestID(r),
+		Key:       identityOf(&d.Key),
+		Limits:    limitStates(d.Limits),
+	}}
+}
+
+func identityOf(key *verifier.Key) *identity {
+	if key.ID == "" {
+		return nil
+	}
+	i := &identity{
+		ID:             key.ID,
+		Name:           key.Name,
+		Namespace:      key.Namespace,
+		Workspace:      key.Workspace,
+		Environment:    key.Environment,
+		DisplayName:    key.DisplayName,
+		Scopes:         key.Scopes,
+		ServiceAccount: key.ServiceAccount,
+		Metadata:       key.Metadata,
+	}
+	if i.Scopes == nil {
+		i.Scopes = []string{} // a list, not null
+	}
+	if !key.ExpiresAt.IsZero() {
+		end := key.ExpiresAt.UTC()
+		i.ExpiresAt = &end
+	}
+	return i
+}
+
+// limitStates names limits by their KeyLimit, and those of a KeyLimit with several rates by
+// their span as well.
+func limitStates(limits []verifier.Limit) []limitState {
+	names := distinct(len(limits),
+		func(i int) string { return limits[i].Name },
+		func(i int) string { return limits[i].Name + "-" + spanName(limits[i].Per) },
+	)
+	states := make([]limitState, len(limits))
+	for i, l := range limits {
+		states[i] = limitState{Name: names[i], Limit: l.Capacity, Remaining: l.Remaining, ResetAt: l.ResetAt.UTC()}
+	}
+	return states
+}
