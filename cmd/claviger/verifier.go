@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/claviger-dev/claviger/verifier/serve"
+)
+
+func verifierCommand() *cobra.Command {
+	var (
+		options        serve.Options
+		trustedProxies []string
+		logLevel       string
+	)
+	cmd := &cobra.Command{
+		Use:   "verifier",
+		Short: "Say whether a request that bears a key may pass",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if options.Log, err = setUpLogs(logLevel); err != nil {
+				return err
+			}
+			if options.TrustedProxies, err = parsePrefixes(trustedProxies); err != nil {
+				return err
+			}
+			if options.Config, err = clusterConfig(); err != nil {
+				return err
+			}
+			options.Log.Info("Starting the verifier", "version", versionText())
+			return serve.Run(cmd.Context(), options)
+		},
+	}
+	commonFlags(cmd, &options.Namespace, &logLevel)
+	flags := cmd.Flags()
+	flags.StringVar(&options.Listen, "listen", ":8080", "address of the doors, /healthz and /readyz")
+	flags.StringVar(&options.AdminListen, "admin-listen", ":8443", "address of the protected port: metrics, usage and profiles over HTTPS")
+	flags.StringVar(&options.CertDir, "cert-dir", "/var/run/claviger/certs", "directory with tls.crt and tls.key for the protected port; they may appear later")
+	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in; it is made where it is missing")
+	flags.StringSliceVar(&trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8,fd00::/8")
+	flags.DurationVar(&options.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "what requests that are under way get to end in")
+	return cmd
+}
+
+// parsePrefixes reads networks; an address alone is a network of one.
+func parsePrefixes(texts []string) ([]netip.Prefix, error) {
+	prefixes := make([]netip.Prefix, 0, len(texts))
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if address, addressErr := netip.ParseAddr(text); addressErr == nil {
+			prefix, err = address.Prefix(address.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies must be networks such as 10.0.0.0/8 or fd00::/8; %q is none", text)
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, nil
+}

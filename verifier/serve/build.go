@@ -1,0 +1,101 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"k8s.io/utils/clock"
+
+	"github.com/claviger-dev/claviger/internal/feed"
+	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/usagerecorder"
+	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
+	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/adminapi"
+	"github.com/claviger-dev/claviger/verifier/httpapi"
+)
+
+// build makes the parts, from the store outwards. It asks nothing of the API server, which may
+// be away.
+func build(ctx context.Context, o Options) (*process, error) {
+	p := &process{log: o.Log, shutdownTimeout: o.ShutdownTimeout}
+	err := p.build(ctx, o)
+	if err == nil {
+		return p, nil
+	}
+	if p.recorder != nil {
+		err = errors.Join(err, p.recorder.Close(ctx))
+	}
+	if p.store != nil {
+		err = errors.Join(err, p.store.Close())
+	}
+	return nil, err
+}
+
+func (p *process) build(ctx context.Context, o Options) (err error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	if p.store, err = sqlite.Open(ctx, o.UsageDB); err != nil {
+		return err
+	}
+	if p.recorder, err = usagerecorder.New(p.store, clock.RealClock{}, registry, o.Log.WithName("usage")); err != nil {
+		return err
+	}
+	index := keyindex.New()
+	p.feed, err = feed.New(feed.Options{
+		Config: o.Config, Namespace: o.Namespace, Index: index,
+		Log: o.Log.WithName("feed"), Registerer: registry,
+	})
+	if err != nil {
+		return err
+	}
+	decider, err := verifier.New(verifier.Options{Index: index, Recorder: p.recorder, Registerer: registry})
+	if err != nil {
+		return err
+	}
+	if err := p.buildDoors(o, decider, registry); err != nil {
+		return err
+	}
+	return p.buildAdmin(o, registry)
+}
+
+func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
+	p.doors, err = httpapi.NewHandler(decider, httpapi.Options{
+		Ready:          p.feed.Ready,
+		TrustedProxies: o.TrustedProxies,
+		Log:            o.Log.WithName("doors"),
+		Registerer:     registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.doorsListener, err = listen("--listen", o.Listen)
+	return err
+}
+
+func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
+	log := o.Log.WithName("protected")
+	protect, err := adminapi.ProtectWithKubernetes(o.Config, log)
+	if err != nil {
+		return err
+	}
+	p.admin = &adminapi.Server{
+		CertDir: o.CertDir, Protect: protect, Usage: p.store, Metrics: metrics, Now: time.Now, Log: log,
+	}
+	p.adminListener, err = listen("--admin-listen", o.AdminListen)
+	return err
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: choose another address with %s: %w", address, flag, err)
+	}
+	return listener, nil
+}
