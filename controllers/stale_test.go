@@ -166,6 +166,19 @@ func TestStaleCachesNeverMakeASecondKey(t *testing.T) {
 		sameSecrets(t, operator, key, before)
 	})
 
+	t.Run("a key that no status tells of, and its loss, do not show", func(t *testing.T) {
+		key := newKey(ns, "untold", "shop")
+		create(t, key)
+		s := stopCaches(t, newDirect(operator), key)
+		up.settle(t, key)
+		emptyStatus(t, key)
+		remove(t, delivered(t, key))
+		repeatedly(t, operator, key, s)
+		if c := oneKey(t, operator, key); c.Generation != 2 {
+			t.Errorf("the lost key was replaced by generation %d", c.Generation)
+		}
+	})
+
 	t.Run("another ApiKey has the name by now", func(t *testing.T) {
 		key := newKey(ns, "again", "shop")
 		create(t, key)
@@ -190,20 +203,23 @@ func TestStaleCachesNeverMakeASecondKey(t *testing.T) {
 	})
 }
 
-// A cache that is behind after the operator's own writes makes it write nothing twice.
+// A cache of ApiKeys that is behind after the operator's own write makes it write nothing
+// twice, and ask nothing.
 func TestAnOperatorDoesNotWriteOverItself(t *testing.T) {
 	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
 	create(t, newWorkspace(ns, "shop"))
 	key := newKey(ns, "key", "shop")
 	create(t, key)
 	d := newDirect(operator)
-	stopCaches(t, d, key)
-	for range 2 {
-		if _, err := d.once(t, key); err != nil {
-			t.Fatal(err)
-		}
+	old := stopCaches(t, d, key)
+	if _, err := d.once(t, key); err != nil {
+		t.Fatal(err)
 	}
-	if d.calls.writes != 3 {
-		t.Errorf("%d writes were made", d.calls.writes)
+	made := d.calls.made
+	now := stopCaches(t, newDirect(operator), key)
+	old.meta, old.hashed = now.meta, now.hashed
+	result, err := d.once(t, key)
+	if err != nil || d.calls.made != made || result.RequeueAfter == 0 {
+		t.Errorf("%d further calls were made; %+v, %v", d.calls.made-made, result, err)
 	}
 }
