@@ -27,15 +27,18 @@ func (s *session) writeEnv() error {
 const samplesToTry = `
 $KUBECTL get apikeys
 KEY=$($KUBECTL get secret checkout -o jsonpath='{.data.api-key}' | base64 -d)
-curl -s $VERIFIER_URL/v1/verify -d '{"key":"'$KEY'","scopes":{"allOf":["orders:read"]}}'
+curl -s $VERIFIER_URL/v1/verify -d '{"key":"'$KEY'","scopes":{"allOf":["orders:read"]}}'; echo
 curl -si $VERIFIER_URL/v1/auth -H "X-API-Key: $KEY"
 
-# revoke it, and ask again:
+# Revoke it, and ask again:
 $KUBECTL patch apikey checkout --type=merge -p '{"spec":{"state":"Revoked"}}'
-curl -si $VERIFIER_URL/v1/auth -H "X-API-Key: $KEY"
+curl -si $VERIFIER_URL/v1/auth -H "X-API-Key: $KEY"; echo
 
-# the usage, within a minute and a half:
-$KUBECTL get apikeys`
+# What was asked is counted, and shown within a minute and a half:
+$KUBECTL get apikeys
+
+# A new key in its place:
+$KUBECTL delete apikey checkout && $KUBECTL apply -k config/samples`
 
 // printWhatToTry prints commands that work when they are pasted into a shell in the
 // repository's root.

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
@@ -72,5 +73,21 @@ func runUntilSignalled(opts options) error {
 	defer stop()
 	ctx, fail := context.WithCancelCause(signalled)
 	defer fail(nil)
+	go func() {
+		awaitOrphanhood(ctx)
+		fail(fmt.Errorf("%w: what started this is gone", context.Canceled))
+	}()
 	return run(ctx, fail, opts)
+}
+
+// awaitOrphanhood returns when the parent has died: make, or a test. Neither can stop this any more.
+func awaitOrphanhood(ctx context.Context) {
+	parent := os.Getppid()
+	for os.Getppid() == parent {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }

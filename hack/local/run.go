@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -81,6 +82,7 @@ func (s *session) start(ctx context.Context, afterCrash bool) error {
 		return err
 	}
 	fmt.Println("Starting operator and verifier ...")
+	started := time.Now()
 	if err := s.startChildren(manifests); err != nil {
 		return err
 	}
@@ -88,6 +90,9 @@ func (s *session) start(ctx context.Context, afterCrash bool) error {
 		return err
 	}
 	if err := waitForWebhook(ctx, admin); err != nil {
+		return err
+	}
+	if err := waitForLeader(ctx, admin, started); err != nil {
 		return err
 	}
 	if s.samples {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -16,6 +19,28 @@ import (
 )
 
 const sampleNamespace = "default"
+
+// waitForLeader waits until the operator that was started works. After a crash the lease of
+// the one before must run out first.
+func waitForLeader(ctx context.Context, admin client.Client, started time.Time) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, errors.New("the operator does not get to lead"))
+	defer cancel()
+	told := false
+	return poll(ctx, func() error {
+		var lease coordinationv1.Lease
+		if err := admin.Get(ctx, client.ObjectKey{Namespace: "claviger-system", Name: operator}, &lease); err != nil {
+			return err
+		}
+		if lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Time.Before(started) {
+			if !told {
+				fmt.Println("Waiting for the lease of the operator of the last run, which was killed, to run out ...")
+				told = true
+			}
+			return errors.New("the lease is another one's")
+		}
+		return nil
+	})
+}
 
 // waitForWebhook asks as a dry run: the API server refuses while the webhook does not answer.
 func waitForWebhook(ctx context.Context, admin client.Client) error {
@@ -36,28 +61,43 @@ func waitForWebhook(ctx context.Context, admin client.Client) error {
 	})
 }
 
-// applySamples creates the samples that are not there and waits until their keys are Ready.
+// applySamples applies the samples that are not there and waits until their keys are Ready.
 // What is there stays as it is: since the last run somebody may have changed it.
 func applySamples(ctx context.Context, plane *controlplane.ControlPlane, admin client.Client) error {
 	samples, err := render(ctx, plane, "config/samples")
 	if err != nil {
 		return err
 	}
-	var created []client.ObjectKey
+	var missing unstructured.UnstructuredList
+	missing.SetAPIVersion("v1")
+	missing.SetKind("List")
+	var keys []client.ObjectKey
 	for _, sample := range samples {
-		sample.SetNamespace(sampleNamespace)
-		err := admin.Create(ctx, sample, client.FieldOwner(fieldManager))
-		if apierrors.IsAlreadyExists(err) {
+		name := client.ObjectKey{Namespace: sampleNamespace, Name: sample.GetName()}
+		err := admin.Get(ctx, name, sample.DeepCopy())
+		if err == nil {
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("sample %s %s cannot be created: %w", sample.GetKind(), sample.GetName(), err)
+		if !apierrors.IsNotFound(err) {
+			return err
 		}
+		missing.Items = append(missing.Items, *sample)
 		if sample.GetKind() == "ApiKey" {
-			created = append(created, client.ObjectKeyFromObject(sample))
+			keys = append(keys, name)
 		}
 	}
-	return waitForKeys(ctx, admin, created)
+	if len(missing.Items) == 0 {
+		return nil
+	}
+	manifests, err := missing.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	// By kubectl, as a person would, so that a person's kubectl apply can go on from there.
+	if _, err := plane.RunKubectl(ctx, manifests, "apply", "-n", sampleNamespace, "-f", "-"); err != nil {
+		return err
+	}
+	return waitForKeys(ctx, admin, keys)
 }
 
 func waitForKeys(ctx context.Context, admin client.Client, names []client.ObjectKey) error {
