@@ -1,0 +1,88 @@
+package usage
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"k8s.io/client-go/rest"
+	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+)
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (l *lines) logger() logr.Logger {
+	return funcr.New(func(_, args string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.list = append(l.list, args)
+	}, funcr.Options{})
+}
+
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.list...)
+}
+
+func TestAVerifierThatIsAwayIsToldOnceAndReadWhenItIsBack(t *testing.T) {
+	var away atomic.Bool
+	var asked atomic.Int64
+	away.Store(true)
+	clock := testclock.NewFakeClock(start)
+	log := &lines{}
+	w := &WriteBack{
+		log: log.logger(), clock: clock, interval: 10 * time.Second, metrics: newMetrics(),
+		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1),
+		cursor: cursor{feed: verifier(t, &rest.Config{}, func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			if away.Load() {
+				http.Error(w, "away", http.StatusBadGateway)
+				return
+			}
+			writePage(w, usagefeed.Page{Epoch: "e"})
+		})},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var reading sync.WaitGroup
+	reading.Go(func() { w.readAll(ctx) })
+	passUntil := func(enough func() bool) {
+		for !enough() {
+			clock.Step(time.Minute)
+			time.Sleep(time.Millisecond)
+		}
+	}
+	passUntil(func() bool { return asked.Load() >= 5 })
+	away.Store(false)
+	passUntil(func() bool { return len(log.all()) > 1 })
+	cancel()
+	reading.Wait()
+	if got := log.all(); len(got) != 2 || !strings.Contains(got[0], "cannot be read") || !strings.Contains(got[1], "again") {
+		t.Errorf("the log reads %q, want one line for the beginning and one for the end", got)
+	}
+}
+
+func TestAVerifierThatIsAwayIsAskedLessAndLessOften(t *testing.T) {
+	w := &WriteBack{interval: 10 * time.Second}
+	for failures, want := range []time.Duration{10, 10, 20, 40, 60, 60, 60} {
+		if got := w.pause(failures); got != want*time.Second {
+			t.Errorf("after %d failures the pause is %v, want %v", failures, got, want*time.Second)
+		}
+	}
+	slow := &WriteBack{interval: 5 * time.Minute}
+	if got := slow.pause(9); got != 5*time.Minute {
+		t.Errorf("with an interval of 5 minutes the pause is %v", got)
+	}
+}
