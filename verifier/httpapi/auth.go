@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -27,7 +28,9 @@ const (
 func (h *handler) auth(r *http.Request) answer {
 	request, err := h.authRequest(r)
 	if err != nil {
-		return refuseRequest(r, err)
+		a := refuseRequest(r, err)
+		a.header = http.Header{"Www-Authenticate": {challenge(policy.CodeRequestInvalid, nil)}}
+		return a
 	}
 	d := h.verifier.Verify(r.Context(), request)
 	header := http.Header{}

@@ -37,9 +37,7 @@ func refuseRequest(r *http.Request, err error) answer {
 		status = i.status
 	}
 	code := policy.CodeRequestInvalid
-	a := problem(r, status, string(code), code.Message()+": "+err.Error())
-	a.header = http.Header{"Www-Authenticate": {challenge(code, nil)}}
-	return a
+	return problem(r, status, string(code), code.Message()+": "+err.Error())
 }
 
 func notFound(r *http.Request) answer {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -46,7 +47,7 @@ func (h *handler) verify(r *http.Request) answer {
 		return refuseRequest(r, err)
 	}
 	d := h.verifier.Verify(r.Context(), request)
-	if d.Status == http.StatusBadRequest {
+	if d.Code == policy.CodeRequestInvalid {
 		return problem(r, d.Status, string(d.Code), d.Error)
 	}
 	return answer{status: http.StatusOK, code: string(d.Code), body: verdict{
