@@ -253,11 +253,14 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 	indextest.SetLimit(f.index, "hourly", 10, time.Hour, 0)
 	indextest.SetLimit(f.index, "minutely", 2, time.Minute, 0)
 	limited := indextest.Issue(t, f.index, "limited", func(s *spec) { s.LimitRefs = indextest.Refs("hourly", "minutely") })
+	indextest.SetLimit(f.index, "daily", 2, 24*time.Hour, 0)
+	tied := indextest.Issue(t, f.index, "tied", func(s *spec) { s.LimitRefs = indextest.Refs("minutely", "daily") })
 	free := indextest.Issue(t, f.index, "free")
 
 	f.verify(t, verifier.Request{Key: limited})
 	f.verify(t, verifier.Request{Key: limited, Scopes: verifier.Scopes{AllOf: []string{"admin"}}})
 	f.verify(t, verifier.Request{Key: limited, Workspace: "tenant/other"})
+	f.verify(t, verifier.Request{Key: tied})
 	f.verify(t, verifier.Request{Key: free})
 	f.verify(t, verifier.Request{})
 	f.verify(t, verifier.Request{Key: free, Scopes: verifier.Scopes{AllOf: []string{"!"}}})
@@ -267,6 +270,7 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 		{Key: "key-limited", Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute},
 		{Key: "key-limited", Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute},
 		{Key: "key-limited", Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute},
+		{Key: "key-tied", Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour)},
 		{Key: "key-free", Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit},
 	}
 	if !slices.Equal(f.ledger.events, want) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -28,7 +29,7 @@ func limitFields(header http.Header, d *verifier.Decision) {
 	}
 	header.Set("Ratelimit-Policy", strings.Join(policies, ", "))
 	header.Set("Ratelimit", strings.Join(states, ", "))
-	if d.RetryAfter > 0 {
+	if d.Code == policy.CodeRateLimited {
 		// A zero would ask to be tried again at once.
 		header.Set("Retry-After", strconv.FormatInt(max(1, seconds(d.RetryAfter)), 10))
 	}
