@@ -85,8 +85,8 @@ func slim(in any) (any, error) {
 	if object.GetManagedFields() != nil {
 		object.SetManagedFields(nil)
 	}
-	if _, ok := object.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; ok {
-		delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	if annotations := object.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
+		delete(annotations, corev1.LastAppliedConfigAnnotation)
 	}
 	switch o := object.(type) {
 	case *v1alpha1.Workspace:

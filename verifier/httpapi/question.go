@@ -101,13 +101,14 @@ func (d decoder) value(name, kind string, into any) error {
 
 // end makes sure that nothing follows.
 func (d decoder) end() error {
-	if _, err := d.Token(); err != io.EOF {
-		if tooLarge(err) {
-			return d.explain(err)
-		}
+	switch _, err := d.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case tooLarge(err):
+		return d.explain(err)
+	default:
 		return malformed("something follows the JSON object")
 	}
-	return nil
 }
 
 // explain turns what went wrong with reading into words that hold nothing of what was read.
