@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -15,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/controllers"
 	"github.com/claviger-dev/claviger/controllers/usage"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
+	"github.com/claviger-dev/claviger/internal/usagefeed"
 	"github.com/claviger-dev/claviger/webhook"
 )
 
@@ -27,6 +27,7 @@ type operatorFlags struct {
 	certDir, certSecret, certs string
 	webhookDNSNames            []string
 	verifierURL, verifierCA    string
+	verifierToken              string
 	usageInterval              time.Duration
 	usageWritesPerSecond       float64
 }
@@ -56,6 +57,7 @@ func operatorCommand() *cobra.Command {
 	flags.StringSliceVar(&f.webhookDNSNames, "webhook-dns-names", nil, "further DNS names for the certificate, comma separated")
 	flags.StringVar(&f.verifierURL, "verifier-url", "https://claviger-verifier-admin.claviger-system.svc:8443", "the verifier's protected port, where usage is read; empty: usage is not shown in the status of keys")
 	flags.StringVar(&f.verifierCA, "verifier-ca", "", "file with the authority of the verifier's certificate (default <cert-dir>/ca.crt)")
+	flags.StringVar(&f.verifierToken, "verifier-token-file", "/var/run/secrets/claviger.dev/verifier/token", "file with a token of the operator's service account for the audience "+usagefeed.Audience+", to show to the verifier")
 	flags.DurationVar(&f.usageInterval, "usage-interval", 10*time.Second, "how often to read usage from the verifier")
 	flags.Float64Var(&f.usageWritesPerSecond, "usage-writes-per-second", 20, "how many statuses with usage to write at most, all keys together")
 	return cmd
@@ -84,7 +86,7 @@ func runOperator(ctx context.Context, f operatorFlags) error {
 	if err := setUpWebhook(mgr, f); err != nil {
 		return err
 	}
-	if err := setUpUsage(mgr, config, f); err != nil {
+	if err := setUpUsage(mgr, f); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
@@ -116,7 +118,7 @@ func setUpWebhook(mgr ctrl.Manager, f operatorFlags) error {
 	return mgr.AddReadyzCheck("webhook", webhook.ReadyCheck(mgr.GetWebhookServer(), certsReady))
 }
 
-func setUpUsage(mgr ctrl.Manager, config *rest.Config, f operatorFlags) error {
+func setUpUsage(mgr ctrl.Manager, f operatorFlags) error {
 	if f.verifierURL == "" {
 		return nil
 	}
@@ -124,8 +126,8 @@ func setUpUsage(mgr ctrl.Manager, config *rest.Config, f operatorFlags) error {
 		f.verifierCA = filepath.Join(f.certDir, "ca.crt")
 	}
 	writeBack, err := usage.New(usage.Options{
-		Client: mgr.GetClient(), Config: config,
-		VerifierURL: f.verifierURL, CAFile: f.verifierCA,
+		Client:      mgr.GetClient(),
+		VerifierURL: f.verifierURL, CAFile: f.verifierCA, TokenFile: f.verifierToken,
 		Interval: f.usageInterval, WritesPerSecond: f.usageWritesPerSecond,
 		Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("usage"),
 	})

@@ -26,11 +26,11 @@ const (
 	maxErrorBody = 300
 )
 
-// feed reads a verifier's usage feed with the operator's own token.
+// feed reads a verifier's usage feed.
 type feed struct {
 	url    string
 	caFile string
-	// identity holds nothing but what the operator proves to Kubernetes who it is with.
+	// identity is what the operator shows the verifier.
 	identity *rest.Config
 
 	ca     []byte
@@ -38,21 +38,16 @@ type feed struct {
 }
 
 // newFeed makes a feed of the verifier at base, whose certificate the authority in caFile
-// signed. The file may not exist yet.
-func newFeed(base, caFile string, config *rest.Config) (*feed, error) {
+// signed. Neither file has to exist yet, and both are read again when they change.
+func newFeed(base, caFile, tokenFile string) (*feed, error) {
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Scheme != "https" || parsed.Host == "" {
 		return nil, fmt.Errorf("--verifier-url must read https://<host>:<port>, because a token is sent there; it is %q", base)
 	}
 	return &feed{
-		url:    parsed.JoinPath(usagefeed.Path).String(),
-		caFile: caFile,
-		identity: &rest.Config{
-			Host:        base,
-			BearerToken: config.BearerToken, BearerTokenFile: config.BearerTokenFile,
-			ExecProvider: config.ExecProvider, AuthProvider: config.AuthProvider,
-			Timeout: feedTimeout,
-		},
+		url:      parsed.JoinPath(usagefeed.Path).String(),
+		caFile:   caFile,
+		identity: &rest.Config{Host: base, BearerTokenFile: tokenFile, Timeout: feedTimeout},
 	}, nil
 }
 

@@ -13,19 +13,19 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/client-go/rest"
-
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
 // verifier serves answer over HTTPS and returns a feed that trusts it.
-func verifier(t *testing.T, config *rest.Config, answer http.HandlerFunc) *feed {
+func verifier(t *testing.T, token string, answer http.HandlerFunc) *feed {
 	t.Helper()
 	server := httptest.NewTLSServer(answer)
 	t.Cleanup(server.Close)
 	ca := filepath.Join(t.TempDir(), "ca.crt")
 	writeFile(t, ca, authority(server))
-	f, err := newFeed(server.URL, ca, config)
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	writeFile(t, tokenFile, []byte(token))
+	f, err := newFeed(server.URL, ca, tokenFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func readIDs(t *testing.T, c *cursor) (ids []string) {
 
 func TestTheFeedIsReadToItsEndAndThenOnlyWhatIsNew(t *testing.T) {
 	epoch, n := "e", int64(5)
-	c := &cursor{feed: verifier(t, &rest.Config{}, pages(&epoch, &n))}
+	c := &cursor{feed: verifier(t, "token", pages(&epoch, &n))}
 	if got, want := readIDs(t, c), []string{"1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
 		t.Errorf("read %v, want %v", got, want)
 	}
@@ -91,7 +91,7 @@ func TestTheFeedIsReadToItsEndAndThenOnlyWhatIsNew(t *testing.T) {
 
 func TestAnotherEpochIsReadFromItsBeginning(t *testing.T) {
 	epoch, n := "november", int64(3)
-	c := &cursor{feed: verifier(t, &rest.Config{}, pages(&epoch, &n))}
+	c := &cursor{feed: verifier(t, "token", pages(&epoch, &n))}
 	readIDs(t, c)
 	epoch = "december"
 	if got, want := readIDs(t, c), []string{"1", "2", "3"}; !slices.Equal(got, want) {
@@ -104,10 +104,8 @@ func TestAnotherEpochIsReadFromItsBeginning(t *testing.T) {
 }
 
 func TestTheTokenIsTheOneThatTheFileHolds(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "token")
-	writeFile(t, file, []byte("mounted"))
 	var got string
-	f := verifier(t, &rest.Config{BearerTokenFile: file}, func(w http.ResponseWriter, r *http.Request) {
+	f := verifier(t, "mounted", func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Get("Authorization")
 		writePage(w, usagefeed.Page{})
 	})
@@ -120,7 +118,7 @@ func TestTheTokenDoesNotFollowARedirect(t *testing.T) {
 	reached := false
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
 	defer elsewhere.Close()
-	f := verifier(t, &rest.Config{BearerToken: "secret"}, func(w http.ResponseWriter, r *http.Request) {
+	f := verifier(t, "secret", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
 	})
 	if _, err := f.read(context.Background(), 0); err == nil || reached {
@@ -130,7 +128,7 @@ func TestTheTokenDoesNotFollowARedirect(t *testing.T) {
 
 func TestARenewedAuthorityIsTrustedWithoutARestart(t *testing.T) {
 	answer := func(w http.ResponseWriter, _ *http.Request) { writePage(w, usagefeed.Page{Epoch: "e"}) }
-	f := verifier(t, &rest.Config{}, answer)
+	f := verifier(t, "token", answer)
 	right, err := os.ReadFile(f.caFile)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +172,7 @@ func TestWhatIsNoFeedIsAnError(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := &cursor{feed: verifier(t, &rest.Config{}, test.answer)}
+			c := &cursor{feed: verifier(t, "token", test.answer)}
 			err := c.readAll(context.Background(), func([]usagefeed.Key) {})
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("the error is %v, want %q in it", err, test.says)
@@ -185,7 +183,7 @@ func TestWhatIsNoFeedIsAnError(t *testing.T) {
 
 func TestTheTokenIsOnlySentOverHTTPS(t *testing.T) {
 	for _, url := range []string{"http://verifier:8443", "verifier:8443", "https://", "::"} {
-		if _, err := newFeed(url, "ca.crt", &rest.Config{}); err == nil || !strings.Contains(err.Error(), "--verifier-url") {
+		if _, err := newFeed(url, "ca.crt", "token"); err == nil || !strings.Contains(err.Error(), "--verifier-url") {
 			t.Errorf("%s: %v, want an error that names the flag", url, err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
-	"k8s.io/client-go/rest"
 	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/claviger-dev/claviger/internal/usagefeed"
@@ -46,7 +45,7 @@ func TestAVerifierThatIsAwayIsToldOnceAndReadWhenItIsBack(t *testing.T) {
 	w := &WriteBack{
 		log: log.logger(), clock: clock, interval: 10 * time.Second, metrics: newMetrics(),
 		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1),
-		cursor: cursor{feed: verifier(t, &rest.Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		cursor: cursor{feed: verifier(t, "token", func(w http.ResponseWriter, _ *http.Request) {
 			asked.Add(1)
 			if away.Load() {
 				http.Error(w, "away", http.StatusBadGateway)

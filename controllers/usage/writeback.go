@@ -17,7 +17,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,11 +28,12 @@ type Options struct {
 	// Client reads ApiKeys from a cache with the indexes of package fieldindex, and writes
 	// their status.
 	Client client.Client
-	// Config is the operator's; its token is shown to the verifier.
-	Config *rest.Config
 	// VerifierURL is the verifier's protected port, and CAFile the authority its
 	// certificate is checked against.
 	VerifierURL, CAFile string
+	// TokenFile holds the token that is shown to the verifier. It should be good for nothing
+	// else: see usagefeed.Audience.
+	TokenFile string
 	// Interval is how often the verifier is asked.
 	Interval time.Duration
 	// WritesPerSecond is the budget for all keys together.
@@ -66,7 +66,7 @@ func New(o Options) (*WriteBack, error) {
 	if o.WritesPerSecond <= 0 {
 		return nil, fmt.Errorf("--usage-writes-per-second must be more than 0, for example 20; it is %v (to write nothing back leave --verifier-url empty)", o.WritesPerSecond)
 	}
-	feed, err := newFeed(o.VerifierURL, o.CAFile, o.Config)
+	feed, err := newFeed(o.VerifierURL, o.CAFile, o.TokenFile)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/claviger-dev/claviger/internal/usagefeed"
 	"github.com/claviger-dev/claviger/test/controlplane"
 	"github.com/claviger-dev/claviger/test/process"
 )
@@ -29,6 +30,9 @@ type exitError struct{ error }
 // startChildren starts operator and verifier with the identities of their service accounts.
 func (s *session) startChildren(manifests []*unstructured.Unstructured) error {
 	values := overrides(s.options, s.ports)
+	if err := s.writeVerifierToken(manifests); err != nil {
+		return err
+	}
 	for _, name := range []string{operator, verifier} {
 		w, err := findWorkload(manifests, name)
 		if err != nil {
@@ -46,6 +50,20 @@ func (s *session) startChildren(manifests []*unstructured.Unstructured) error {
 		}
 	}
 	return nil
+}
+
+// writeVerifierToken stands in for the kubelet, which would mount the operator's token for the
+// verifier.
+func (s *session) writeVerifierToken(manifests []*unstructured.Unstructured) error {
+	w, err := findWorkload(manifests, operator)
+	if err != nil {
+		return err
+	}
+	config, err := s.plane.ServiceAccountConfig(w.namespace, w.serviceAccount, usagefeed.Audience)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(verifierTokenPath(s.options), []byte(config.BearerToken), 0o600)
 }
 
 func (s *session) startChild(name string, args []string) error {

@@ -27,6 +27,7 @@ func overrides(opts options, ports map[string]int) map[string]map[string]string 
 			"webhook-port":         fmt.Sprint(ports[webhookPort]),
 			"verifier-url":         fmt.Sprintf("https://localhost:%d", ports[adminPort]),
 			"cert-dir":             certs,
+			"verifier-token-file":  verifierTokenPath(opts),
 		},
 		verifier: {
 			"kubeconfig":   kubeconfigPath(opts, verifier),
@@ -46,6 +47,10 @@ const (
 func kubeconfigPath(opts options, name string) string {
 	return filepath.Join(opts.dir, name+".kubeconfig")
 }
+
+// verifierTokenPath is where the operator's token for the verifier is, which a kubelet would
+// mount.
+func verifierTokenPath(opts options) string { return filepath.Join(opts.dir, "verifier-token") }
 
 // findWorkload reads what a pod named by its workload would be started with.
 func findWorkload(manifests []*unstructured.Unstructured, name string) (workload, error) {

@@ -12,6 +12,10 @@ const (
 	After = "after"
 )
 
+// Audience is whom the operator's token for the verifier is made out to. The verifier cannot use
+// such a token against the API server, where the operator may read Secrets.
+const Audience = "claviger-verifier"
+
 // PageSize is the most keys on one page.
 const PageSize = 1000
 

@@ -43,13 +43,13 @@ func (c *ControlPlane) RunKubectl(ctx context.Context, stdin []byte, args ...str
 
 // ServiceAccountConfig is a configuration with the identity of a Kubernetes service account,
 // which must exist: what a pod of that account would have.
-func (c *ControlPlane) ServiceAccountConfig(namespace, name string) (*rest.Config, error) {
+func (c *ControlPlane) ServiceAccountConfig(namespace, name string, audiences ...string) (*rest.Config, error) {
 	client, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
 		return nil, err
 	}
 	seconds := int64(tokenLifetime / time.Second)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds, Audiences: audiences}}
 	token, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(context.Background(), name, request, metav1.CreateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("no token for service account %s/%s: %w", namespace, name, err)

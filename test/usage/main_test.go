@@ -18,10 +18,14 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/claviger-dev/claviger/internal/usagefeed"
 	"github.com/claviger-dev/claviger/test/controlplane"
 )
 
@@ -65,6 +69,24 @@ func identity(t *testing.T, name string) *rest.Config {
 		t.Fatal(err)
 	}
 	return config
+}
+
+// verifierToken is what the kubelet mounts into the operator: a token that is good for the
+// verifier alone.
+func verifierToken(t *testing.T) string {
+	t.Helper()
+	config, err := plane.ServiceAccountConfig(systemNamespace, "claviger-operator", usagefeed.Audience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kubernetes.NewForConfigOrDie(config).CoreV1().Secrets("default").List(context.Background(), metav1.ListOptions{}); !apierrors.IsUnauthorized(err) {
+		t.Errorf("with the token for the verifier the API server lets Secrets be listed: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(config.BearerToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // certDir makes what the operator's certificates are: ca.crt, tls.crt and tls.key for 127.0.0.1.

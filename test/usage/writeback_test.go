@@ -49,7 +49,8 @@ func startOperatorThatSees(t *testing.T, v *verifier, view func(client.Client) c
 	}
 	clock := testclock.NewFakeClock(november)
 	writeBack, err := usagecontroller.New(usagecontroller.Options{
-		Client: view(mgr.GetClient()), Config: config, VerifierURL: v.url, CAFile: filepath.Join(v.certDir, "ca.crt"),
+		Client:      view(mgr.GetClient()),
+		VerifierURL: v.url, CAFile: filepath.Join(v.certDir, "ca.crt"), TokenFile: verifierToken(t),
 		Interval: 10 * time.Second, WritesPerSecond: 20,
 		Metrics: metrics, Log: logr.Discard(), Clock: clock,
 	})

@@ -15,6 +15,8 @@ import (
 	authenticationv1 "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
 // kubernetes asks the API server who sent a bearer token (TokenReview) and whether they may
@@ -22,9 +24,16 @@ import (
 // controller-runtime's metrics filter does, but answers a wrong token with 401 instead of
 // 500 and does not log an error for each.
 type kubernetes struct {
-	authenticator authenticator.Request
-	authorizer    authorizer.Authorizer
-	log           logr.Logger
+	// In this order: for tokens that are made out to the verifier, as the operator's is, and for
+	// those made out to the API server, as those of whoever reads metrics mostly are.
+	authenticators []audience
+	authorizer     authorizer.Authorizer
+	log            logr.Logger
+}
+
+type audience struct {
+	names authenticator.Audiences // none: the API server's own
+	authenticator.Request
 }
 
 // As kube-apiserver's own delegating servers have it. A token that was withdrawn may be
@@ -49,14 +58,18 @@ func ProtectWithKubernetes(config *rest.Config, log logr.Logger) (func(http.Hand
 		return nil, fmt.Errorf("cannot review access: %w", err)
 	}
 	k := kubernetes{log: log}
-	k.authenticator, _, err = authenticatorfactory.DelegatingAuthenticatorConfig{
-		TokenAccessReviewClient:  authentication,
-		TokenAccessReviewTimeout: reviewTimeout,
-		WebhookRetryBackoff:      &reviewBackoff,
-		CacheTTL:                 tokenCacheTTL,
-	}.New()
-	if err != nil {
-		return nil, fmt.Errorf("cannot review tokens: %w", err)
+	for _, names := range []authenticator.Audiences{{usagefeed.Audience}, nil} {
+		request, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
+			TokenAccessReviewClient:  authentication,
+			TokenAccessReviewTimeout: reviewTimeout,
+			WebhookRetryBackoff:      &reviewBackoff,
+			CacheTTL:                 tokenCacheTTL,
+			APIAudiences:             names,
+		}.New()
+		if err != nil {
+			return nil, fmt.Errorf("cannot review tokens: %w", err)
+		}
+		k.authenticators = append(k.authenticators, audience{names, request})
 	}
 	k.authorizer, err = authorizerfactory.DelegatingAuthorizerConfig{
 		SubjectAccessReviewClient: authorization,
@@ -83,8 +96,22 @@ func (k kubernetes) protect(next http.Handler) http.Handler {
 	})
 }
 
+// authenticate asks for one audience after another whose token it is.
+func (k kubernetes) authenticate(r *http.Request) (identity *authenticator.Response, ok bool, err error) {
+	for _, a := range k.authenticators {
+		asked := r
+		if a.names != nil {
+			asked = r.WithContext(authenticator.WithAudiences(r.Context(), a.names))
+		}
+		if identity, ok, err = a.AuthenticateRequest(asked); ok {
+			return identity, ok, err
+		}
+	}
+	return nil, false, err
+}
+
 func (k kubernetes) check(r *http.Request) (status int, message string) {
-	identity, ok, err := k.authenticator.AuthenticateRequest(r)
+	identity, ok, err := k.authenticate(r)
 	if err != nil {
 		// A token that is wrong and an API server that is away come as the same error.
 		k.log.V(1).Info("A token was not accepted", "path", r.URL.Path, "reason", err.Error())
