@@ -1,6 +1,13 @@
 // Package webhook is the admission of the four kinds: one thin file per kind over
 // internal/validation, which holds the rules. It changes nothing, anywhere, so a dry run is like any other
 // request.
+//
+// Of the configurations it sees its own, which it lists and watches by name.
+//
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=claviger-validating-webhook,verbs=get;list;watch;update
+// +kubebuilder:rbac:groups="",namespace=claviger-system,resources=secrets,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups="",namespace=claviger-system,resources=secrets,resourceNames=claviger-certs,verbs=update
 package webhook
 
 import (

@@ -1,5 +1,11 @@
 // Command claviger is all of Claviger in one program: the operator, which makes keys, and
 // the verifier, which says whether a request that bears one may pass.
+//
+// The operator's manager elects a leader and protects its metrics:
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=claviger-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 package main
 
 import (

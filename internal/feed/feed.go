@@ -4,6 +4,9 @@
 // The index is believed only once every object that there was at the start has reached it. From
 // then on the feed goes on with what it has: while the API server is away nothing is
 // taken back, and when it returns the informers catch up, at the latest a minute after.
+//
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",namespace=claviger-system,resources=secrets,verbs=get;list;watch
 package feed
 
 import (

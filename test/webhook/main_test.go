@@ -82,8 +82,8 @@ func start(ctx context.Context, running *sync.WaitGroup) (err error) {
 	if admin, err = client.New(plane.Config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
-	for _, file := range []string{"config/manager/namespace.yaml", "config/rbac/operator.yaml"} {
-		if _, err := plane.RunKubectl(ctx, nil, "apply", "--server-side", "-f", file); err != nil {
+	for _, args := range [][]string{{"-f", "config/manager/namespace.yaml"}, {"-k", "config/rbac"}} {
+		if _, err := plane.RunKubectl(ctx, nil, append([]string{"apply", "--server-side"}, args...)...); err != nil {
 			return err
 		}
 	}

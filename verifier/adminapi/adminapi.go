@@ -1,6 +1,9 @@
 // Package adminapi is the verifier's second port: metrics, the usage feed for the operator,
 // and profiles, over HTTPS and only for those whom Kubernetes knows and allows to get the
 // path that they ask for.
+//
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 package adminapi
 
 import (
