@@ -105,6 +105,7 @@ func misuse(t *testing.T, key string) string {
 	send("GET", "/v1/auth", "", "X-Workspace-Id", key)
 	send("GET", "/v1/auth", "", "X-Forwarded-For", key, "X-API-Key", key)
 	send("GET", "/v1/auth?api_key="+url.QueryEscape(key), "")
+	send("GET", "/v1/auth?"+url.QueryEscape(key)+"=1", "")
 	for range 5 { // the limit is three
 		send("GET", "/v1/auth", "", "X-API-Key", key)
 	}

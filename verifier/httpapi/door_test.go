@@ -32,6 +32,7 @@ func TestRequestIDs(t *testing.T) {
 		"with a space":           {"a b", false},
 		"with a quotation mark":  {`a"b`, false},
 		"with a letter too many": {"ä", false},
+		"a key, by mistake":      {"ak_live_" + strings.Repeat("x", 32), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -32,9 +32,10 @@ func requestID(r *http.Request) string {
 	return id
 }
 
-// validRequestID accepts what can stand in a header, in JSON and in a log as it is.
+// validRequestID accepts what can stand in a header, in JSON and in a log as it is. A key that
+// somebody sent here by mistake cannot: it would be repeated in all of them.
 func validRequestID(id string) bool {
-	if id == "" || len(id) > maxRequestIDLength {
+	if id == "" || len(id) > maxRequestIDLength || looksLikeKey(id) {
 		return false
 	}
 	for i := range len(id) {
