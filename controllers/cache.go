@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -70,7 +69,7 @@ func addHashedCache(ctx context.Context, mgr ctrl.Manager, namespace string) (ca
 		Scheme:            mgr.GetScheme(),
 		Mapper:            mgr.GetRESTMapper(),
 		DefaultNamespaces: map[string]cache.Config{namespace: {}},
-		DefaultTransform:  toolscache.TransformFunc(cache.TransformStripManagedFields()),
+		DefaultTransform:  cache.TransformStripManagedFields(),
 		SyncPeriod:        ptr.To(sweepPeriod),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelSecret: v1alpha1.SecretHashed})},

@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/token"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/token"
 )
 
 func failOnLoss(s *v1alpha1.ApiKeySpec) { s.Delivery.OnLoss = v1alpha1.OnLossFail }

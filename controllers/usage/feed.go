@@ -68,7 +68,7 @@ func (f *feed) read(ctx context.Context, after int64) (usagefeed.Page, error) {
 	defer response.Body.Close() //nolint:errcheck // it was only read
 	body := io.LimitReader(response.Body, maxPage)
 	if response.StatusCode != http.StatusOK {
-		message, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) //nolint:errcheck // the status says enough
+		message, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 		return usagefeed.Page{}, fmt.Errorf("%s answered %s: %s", f.url, response.Status, bytes.TrimSpace(message))
 	}
 	var page usagefeed.Page

@@ -152,7 +152,7 @@ func fillRandom(b []byte) {
 	const limit = 256 - 256%len(alphabet)
 	var pool [2 * randomLength]byte
 	for filled := 0; filled < len(b); {
-		rand.Read(pool[:]) //nolint:errcheck // documented never to fail
+		rand.Read(pool[:])
 		for _, r := range pool {
 			if int(r) < limit && filled < len(b) {
 				b[filled] = alphabet[int(r)%len(alphabet)]
