@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,6 +125,7 @@ var errCrashed = errors.New("the operator was killed")
 
 // calls counts the calls to the API server, and kills the operator at one of them.
 type calls struct {
+	mu           sync.Mutex
 	made, writes int
 	// limit is how many calls come through; -1: all.
 	limit int
@@ -132,22 +134,36 @@ type calls struct {
 }
 
 func (c *calls) do(write bool, call func() error) error {
-	if c.limit >= 0 && c.made > c.limit || c.made == c.limit && !c.answerLost {
-		c.made = c.limit + 1
+	if !c.begin(write) {
 		return errCrashed
 	}
-	c.made++
-	if write {
-		c.writes++
-	}
 	err := call()
-	if c.made > c.limit && c.limit >= 0 {
+	if c.crashed() {
 		return errCrashed
 	}
 	return err
 }
 
-func (c *calls) crashed() bool { return c.limit >= 0 && c.made > c.limit }
+// begin counts a call and says whether it comes through.
+func (c *calls) begin(write bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limit >= 0 && c.made > c.limit || c.made == c.limit && !c.answerLost {
+		c.made = c.limit + 1
+		return false
+	}
+	c.made++
+	if write {
+		c.writes++
+	}
+	return true
+}
+
+func (c *calls) crashed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.limit >= 0 && c.made > c.limit
+}
 
 // counted is a client whose calls are counted.
 type counted struct {
