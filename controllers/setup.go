@@ -1,12 +1,10 @@
 // Package controllers registers what turns the four kinds into hashed Secrets, delivered
 // Secrets and status. Nothing else writes key material.
 //
-// RBAC cannot select Secrets by label; the caches do. The finalizers are asked about where owner
-// references are checked (OwnerReferencesPermissionEnforcement), though there are none.
+// RBAC cannot select Secrets by label; the caches do.
 //
 // +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
 // +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces/status;apikeys/status;serviceaccounts/status;keylimits/status,verbs=patch
-// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 package controllers

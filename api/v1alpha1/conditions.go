@@ -28,6 +28,9 @@ const (
 	ReasonSecretAltered = "SecretAltered"
 	// The Workspace or the ServiceAccount allows no further key.
 	ReasonTooManyKeys = "TooManyKeys"
+	// The API server, or something it asks, does not let a Secret be written: a quota, a
+	// policy, a missing permission.
+	ReasonWriteRefused = "WriteRefused"
 )
 
 // Reasons of the Active condition. They are also the values of an ApiKey's status.state,

@@ -14,10 +14,6 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 )
 
-// reasonWriteRefused is the reason of the Ready condition when the API server, or something
-// it asks, does not let a Secret be written: a quota, a policy, a missing permission.
-const reasonWriteRefused = "WriteRefused"
-
 // refusalRetry is when to try again what was refused: nothing tells when a quota grows.
 const refusalRetry = time.Minute
 
@@ -27,7 +23,7 @@ func (s *scope) refused(err error) error {
 	if isNamespaceTerminating(err) || !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) && !apierrors.IsRequestEntityTooLargeError(err) {
 		return err
 	}
-	s.fail(&problem{reason: reasonWriteRefused, message: "The API server refused a Secret: " + err.Error(), retryAfter: refusalRetry})
+	s.fail(&problem{reason: v1alpha1.ReasonWriteRefused, message: "The API server refused a Secret: " + err.Error(), retryAfter: refusalRetry})
 	return nil
 }
 
