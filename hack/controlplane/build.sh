@@ -82,11 +82,13 @@ trap 'finish; exit 130' HUP INT TERM
 say "Building Kubernetes $kubernetes as one program for make run and make test."
 say "This happens once; it takes three minutes on a fast machine and a quarter of an hour on a slow one."
 
-# Tells every few seconds how far it is: a terminal gets one line that changes.
+# Tells how far it is: a terminal gets one line that changes, a log a line now and then.
 started=$(date +%s)
+pause=15
+[ ! -t 2 ] || pause=2
 follow() {
 	stage=$1 total=$2
-	while sleep 3; do
+	while sleep "$pause"; do
 		count=
 		[ -z "$total" ] || count=", $(($(wc -l <"$log"))) of at most $total packages"
 		line="  $stage: $(($(date +%s) - started)) s$count"
