@@ -44,7 +44,7 @@ fuzz: ## Fuzz each parser for FUZZTIME
 
 .PHONY: lint
 lint: ## Check the code, and which package imports which
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
 
 .PHONY: generate
 generate: ## Make CRDs, RBAC and deep copies from the Go types and their markers
