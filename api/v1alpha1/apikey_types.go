@@ -59,6 +59,10 @@ type ApiKeySpec struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 
 	// ExpiresAt is when the key stops working.
+	//
+	// The rule keeps out what the schema's date-time lets pass and Go cannot read: one such
+	// object would end every list and watch of ApiKeys, and with them every revocation.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
@@ -202,10 +206,12 @@ type ApiKeyStatus struct {
 	State string `json:"state,omitempty"`
 
 	// IssuedAt is when the key was made.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
 
 	// ExpiresAt is when the key stops working, whatever set the end.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
@@ -221,6 +227,8 @@ type ApiKeyStatus struct {
 	// Conditions: Ready, Active and, while a person must act, Stalled.
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('9999-01-01T00:00:00Z'))",message="must have a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
@@ -241,10 +249,12 @@ type KeyUsage struct {
 	Remaining *int64 `json:"remaining,omitempty"`
 
 	// ResetAt is when the limit that Remaining speaks of is whole again.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	ResetAt *metav1.Time `json:"resetAt,omitempty"`
 
 	// LastUsedAt is when the key was last presented, whatever the answer.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
 }
@@ -252,6 +262,7 @@ type KeyUsage struct {
 // UsagePeriod is usage from a start on.
 type UsagePeriod struct {
 	// Start of the period.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	Start *metav1.Time `json:"start,omitempty"`
 

@@ -105,6 +105,8 @@ type WorkspaceStatus struct {
 	// Conditions: Ready, Active and, while a person must act, Stalled.
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('9999-01-01T00:00:00Z'))",message="must have a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

@@ -119,6 +119,20 @@ func Generation(annotations map[string]string) (int, error) {
 	return generation, nil
 }
 
-func formatTime(t time.Time) []byte { return []byte(t.UTC().Format(time.RFC3339)) }
+// formatTime keeps to the years that RFC 3339 can write and parseTime can read.
+func formatTime(t time.Time) []byte {
+	if t.Before(first) {
+		t = first
+	}
+	if t.After(last) {
+		t = last
+	}
+	return []byte(t.UTC().Format(time.RFC3339))
+}
+
+var (
+	first = time.Unix(0, 0)
+	last  = time.Date(9998, time.December, 31, 23, 59, 59, 0, time.UTC)
+)
 
 func parseTime(text []byte) (time.Time, error) { return time.Parse(time.RFC3339, string(text)) }

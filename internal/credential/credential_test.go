@@ -41,6 +41,16 @@ func TestACredentialReadsBackAsItWasWritten(t *testing.T) {
 	}
 }
 
+func TestWhateverIsWrittenCanBeRead(t *testing.T) {
+	for _, end := range []time.Time{{}, time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		c := example(t)
+		c.NotAfter, c.IssuedAt = &end, end
+		if _, err := FromSecret(c.Secret("claviger-system")); err != nil {
+			t.Errorf("the end %v is written and cannot be read: %v", end, err)
+		}
+	}
+}
+
 func TestTheNameIsDerivedAndValid(t *testing.T) {
 	c := example(t)
 	secret := c.Secret("claviger-system")

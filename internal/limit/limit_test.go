@@ -215,6 +215,20 @@ func TestTakeAllIsAllOrNothing(t *testing.T) {
 	})
 }
 
+// Between a Take and its Return another request may begin the next span.
+func TestALateReturnFreesNothingInTheNextSpan(t *testing.T) {
+	r := Rate{Requests: 2, Per: time.Minute}
+	var bucket Bucket
+	end, next := start.Add(time.Minute-time.Second), start.Add(time.Minute)
+	r.Take(&bucket, start, 1)
+	r.Take(&bucket, end, 1)
+	r.Take(&bucket, next, 2)
+	r.Return(&bucket, end, 1)
+	if got := r.Take(&bucket, next, 1); got.Allowed {
+		t.Errorf("a third request is allowed in a span of two: %+v", got)
+	}
+}
+
 func TestConcurrentTakersShareExactlyTheLimit(t *testing.T) {
 	for name, r := range map[string]Rate{
 		"span":   {Requests: 1000, Per: time.Minute},

@@ -61,6 +61,9 @@ func (r Rate) returnSpan(b *Bucket, now time.Time, cost int64) {
 	milliseconds := now.Sub(epoch).Milliseconds()
 	for {
 		seen, word := b.span()
+		if milliseconds < seen.began {
+			return // another request began a new span meanwhile; that one gave nothing away
+		}
 		current := seen.at(milliseconds, r.Per)
 		if current.count == 0 {
 			return // the span it was taken from is over

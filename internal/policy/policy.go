@@ -158,11 +158,17 @@ func checkScopes(request *Request, record *Record, _ time.Time) Code {
 	return CodeScopeInsufficient
 }
 
+var beginning = time.Unix(0, 0).UTC()
+
 // ExpiresAt is when a key ends: the earliest of the end its spec states, the end that its
-// time to live gives, and the end that was approved when it was issued or last changed. Zero is never.
+// time to live gives, and the end that was approved when it was issued or last changed. Zero is never,
+// so an end that is stated to be the zero time, or any before 1970, is read as 1970.
 func ExpiresAt(explicit *time.Time, ttl time.Duration, issuedAt time.Time, approved *time.Time) time.Time {
 	var end time.Time
 	earlier := func(t time.Time) {
+		if t.Before(beginning) {
+			t = beginning
+		}
 		if end.IsZero() || t.Before(end) {
 			end = t
 		}

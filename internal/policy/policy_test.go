@@ -85,6 +85,7 @@ func TestExpiresAtIsTheEarliestEnd(t *testing.T) {
 		"the approved end holds though removed": {nil, 0, at(1), *at(1)},
 		"a later end waits for approval":        {at(9), 0, at(1), *at(1)},
 		"an earlier end holds at once":          {at(1), 0, at(9), *at(1)},
+		"the zero time is an end, and not none": {&time.Time{}, 0, nil, time.Unix(0, 0).UTC()},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -112,6 +112,7 @@ func apiKeyShape(path *field.Path, spec *v1alpha1.ApiKeySpec) field.ErrorList {
 	errs = append(errs, prefix(path.Child("prefix"), spec.Prefix)...)
 	errs = append(errs, scopeList(path.Child("scopes"), spec.Scopes)...)
 	errs = append(errs, ttl(path.Child("ttl"), spec.TTL)...)
+	errs = append(errs, stated(path.Child("expiresAt"), spec.ExpiresAt)...)
 	if spec.ExpiresAt != nil && spec.TTL != nil {
 		errs = append(errs, field.Invalid(path.Child("ttl"), readable(spec.TTL.Duration), "set expiresAt or ttl, not both"))
 	}

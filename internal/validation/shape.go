@@ -26,6 +26,20 @@ const (
 	minTTL         = time.Second
 )
 
+// The times that can be stated. What lies beyond them cannot be written as RFC 3339 does, or
+// is taken for none.
+var (
+	firstTime = time.Unix(0, 0)
+	endOfTime = time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func stated(path *field.Path, at *metav1.Time) field.ErrorList {
+	if at == nil || !at.Time.Before(firstTime) && at.Time.Before(endOfTime) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, at.String(), "must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z")}
+}
+
 // reference checks that an object of that name can exist: waiting for one that cannot
 // would never end.
 func reference(path *field.Path, ref v1alpha1.LocalReference) field.ErrorList {
