@@ -41,7 +41,7 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 		x.counts.ServiceAccounts++
 	}
 	x.refer(a, name.Namespace, refsBefore, object.Spec.LimitRefs)
-	a.replace(value, x.compile)
+	a.replace(value, value.Suspended, x.compile)
 }
 
 // DeleteServiceAccount takes note that a ServiceAccount is gone. Its keys grant nothing from
@@ -60,7 +60,7 @@ func (x *Index) deleteAccount(name types.NamespacedName) {
 	gone := a.object
 	a.object = nil
 	x.counts.ServiceAccounts--
-	a.replace(nil, x.compile)
+	a.replace(nil, true, x.compile)
 	x.refer(a, name.Namespace, gone.Spec.LimitRefs, nil)
 	x.buckets.ForgetSubject(gone.UID)
 	x.releaseAccount(name)

@@ -28,11 +28,17 @@ func (c *cell[Value]) join(k *apiKey) {
 
 func (c *cell[Value]) leave(k *apiKey) { delete(c.keys, k) }
 
-// replace shows readers a new value and compiles the keys under it anew. The value comes
-// first, so that a suspension never waits; keys without the object have no scopes, so that it may.
-func (c *cell[Value]) replace(value *Value, compile func(iter.Seq[*apiKey])) {
-	c.value.Store(value)
+// replace shows readers a new value and compiles the keys under it anew. A value that stops
+// them comes first, so that it never waits. Any other comes last: it must not meet a key that
+// is still compiled to what was allowed, or unlimited, while nobody could use it.
+func (c *cell[Value]) replace(value *Value, stops bool, compile func(iter.Seq[*apiKey])) {
+	if stops {
+		c.value.Store(value)
+		compile(c.dependents())
+		return
+	}
 	compile(c.dependents())
+	c.value.Store(value)
 }
 
 // referrer is what can name KeyLimits: an ApiKey, a ServiceAccount or a Workspace.

@@ -20,6 +20,9 @@ func (x *Index) compile(keys iter.Seq[*apiKey]) {
 		for _, c := range k.credentials {
 			x.publish(c.Hash)
 		}
+		if x.between != nil {
+			x.between()
+		}
 	}
 }
 

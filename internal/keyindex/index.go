@@ -35,6 +35,7 @@ type Index struct {
 	claims      map[token.Hash][]*credential.Credential
 	buckets     *local.Store
 	counts      Counts
+	between     func() // called between two keys that are compiled; only tests set it
 }
 
 // New makes an empty index.
@@ -72,13 +73,36 @@ type entry struct {
 	limits    Limits
 }
 
-// Lookup finds a key by its hash. A hash whose ApiKey is not declared is not found.
+// Lookup finds a key by its hash, as all that it is joined from was at one moment. A hash
+// whose ApiKey is not declared is not found.
 func (x *Index) Lookup(hash token.Hash) (Entry, bool) {
-	value, ok := x.entries.Load(hash)
-	if !ok {
-		return Entry{}, false
+	var key any = hash // made once, because that allocates
+	return join(func() *entry {
+		value, ok := x.entries.Load(key)
+		if !ok {
+			return nil
+		}
+		return value.(*entry)
+	})
+}
+
+// join joins an entry with the values it points to. It looks twice, and starts again where
+// something changed meanwhile: a slow reader could else join scopes of before with a Workspace that
+// was resumed only after they had been narrowed.
+func join(load func() *entry) (Entry, bool) {
+	for {
+		e := load()
+		if e == nil {
+			return Entry{}, false
+		}
+		found := e.found()
+		if found == e.found() && e == load() {
+			return found, true
+		}
 	}
-	e := value.(*entry)
+}
+
+func (e *entry) found() Entry {
 	found := Entry{
 		Record: policy.Record{Key: &e.key, Workspace: e.workspace.value.Load()},
 		Limits: &e.limits,
@@ -86,7 +110,7 @@ func (x *Index) Lookup(hash token.Hash) (Entry, bool) {
 	if e.account != nil {
 		found.Account = e.account.value.Load()
 	}
-	return found, true
+	return found
 }
 
 // Counts says how many objects the index holds.

@@ -27,30 +27,27 @@ func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-	if known := x.limits[name]; known != nil && known.object != nil && known.object.UID != object.UID {
-		// Deleted and made again while nobody looked: what was used of it is not this one's.
-		x.deleteKeyLimit(name)
-	}
 	l := x.limit(name)
 	before := l.object
 	l.object = object
-	if before == nil {
+	switch {
+	case before == nil:
 		x.counts.KeyLimits++
-	} else if sameLimit(&before.Spec, &object.Spec) {
+	case before.UID == object.UID && sameLimit(&before.Spec, &object.Spec):
 		return
 	}
 	x.buckets.Define(object.UID, rates(object.Spec.Rates))
 	x.compileReferrers(l)
+	if before != nil && before.UID != object.UID {
+		// Deleted and made again while nobody looked: what was used of it is not this one's.
+		x.buckets.ForgetLimit(before.UID)
+	}
 }
 
 // DeleteKeyLimit takes note that a KeyLimit is gone. It is not kept to from then on.
 func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.deleteKeyLimit(name)
-}
-
-func (x *Index) deleteKeyLimit(name types.NamespacedName) {
 	l := x.limits[name]
 	if l == nil || l.object == nil {
 		return

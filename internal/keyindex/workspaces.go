@@ -41,7 +41,7 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	}
 	w.catalogue = catalogue(object.Spec.Scopes)
 	x.refer(w, name.Namespace, limitRefs(before), object.Spec.LimitRefs)
-	w.replace(value, x.compile)
+	w.replace(value, value.Suspended, x.compile)
 }
 
 // DeleteWorkspace takes note that a Workspace is gone. Its keys grant nothing from then on.
@@ -59,7 +59,7 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 	gone := w.object
 	w.object, w.catalogue = nil, scope.Catalogue{}
 	x.counts.Workspaces--
-	w.replace(nil, x.compile)
+	w.replace(nil, true, x.compile)
 	x.refer(w, name.Namespace, gone.Spec.LimitRefs, nil)
 	x.buckets.ForgetSubject(gone.UID)
 	x.releaseWorkspace(name)

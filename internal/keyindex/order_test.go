@@ -1,0 +1,196 @@
+package keyindex
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/token"
+)
+
+func listing(names ...v1alpha1.Scope) func(*v1alpha1.WorkspaceSpec) {
+	return func(s *v1alpha1.WorkspaceSpec) {
+		s.Scopes = nil
+		for _, name := range names {
+			s.Scopes = append(s.Scopes, v1alpha1.ScopeDefinition{Name: name})
+		}
+	}
+}
+
+func suspendedShop(s *v1alpha1.WorkspaceSpec)       { s.Suspended = true }
+func suspendedRobot(s *v1alpha1.ServiceAccountSpec) { s.Suspended = true }
+func onlyReading(s *v1alpha1.ServiceAccountSpec)    { s.Scopes = []v1alpha1.Scope{"read"} }
+func limitedTo(name string) func(*v1alpha1.WorkspaceSpec) {
+	return func(s *v1alpha1.WorkspaceSpec) { s.LimitRefs = refs(name) }
+}
+
+// What starts working again does so within its new bounds, at whatever point of the change
+// a reader looks.
+func TestNothingIsWiderThanBeforeAndAfterWhileAChangeIsMade(t *testing.T) {
+	tests := map[string]struct {
+		before, change func(*Index)
+	}{
+		"a Workspace resumed with a narrower catalogue": {
+			func(x *Index) { x.SetWorkspace(shop(suspendedShop)) },
+			func(x *Index) { x.SetWorkspace(shop(listing("read"))) },
+		},
+		"a Workspace suspended with a wider catalogue": {
+			func(x *Index) { x.SetWorkspace(shop(listing("read"))) },
+			func(x *Index) { x.SetWorkspace(shop(suspendedShop)) },
+		},
+		"a Workspace that appears": {
+			func(x *Index) { x.DeleteWorkspace(in("shop")) },
+			func(x *Index) { x.SetWorkspace(shop(listing("read"), limitedTo("l"))) },
+		},
+		"a Workspace resumed with a limit": {
+			func(x *Index) { x.SetWorkspace(shop(suspendedShop, listing("read"))) },
+			func(x *Index) { x.SetWorkspace(shop(listing("read"), limitedTo("l"))) },
+		},
+		"a ServiceAccount resumed with a lower ceiling": {
+			func(x *Index) { x.SetServiceAccount(robot(suspendedRobot)) },
+			func(x *Index) { x.SetServiceAccount(robot(onlyReading)) },
+		},
+		"a ServiceAccount suspended with a higher ceiling": {
+			func(x *Index) { x.SetServiceAccount(robot(onlyReading)) },
+			func(x *Index) { x.SetServiceAccount(robot(suspendedRobot)) },
+		},
+		"a ServiceAccount that appears": {
+			func(x *Index) { x.DeleteServiceAccount(in("robot")) },
+			func(x *Index) { x.SetServiceAccount(robot(onlyReading)) },
+		},
+		"a KeyLimit made again under its name": {
+			func(x *Index) { x.SetWorkspace(shop(listing("read"), limitedTo("l"))) },
+			func(x *Index) {
+				again := perMinute("l", 1)
+				again.UID = "again"
+				x.SetKeyLimit(again)
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			x := serving(t, key("k", ofRobot))
+			x.SetApiKey(key("k2", ofRobot))
+			other := token.HashOf("the other key")
+			x.SetCredential("secret2", issuedFor("k2", other))
+			x.SetKeyLimit(perMinute("l", 1))
+			test.before(x)
+			seen := watch(x, hash, other)
+			test.change(x)
+			seen.verify(t, x)
+		})
+	}
+}
+
+// The same, over whatever changes there can be.
+func TestNoChangeIsEverSeenHalfMade(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		model, x := newCluster(), New()
+		for range rapid.IntRange(1, 60).Draw(t, "changes") {
+			before := model.identities()
+			change := model.change(t)
+			if remade(before, model.identities()) {
+				// Two changes in one, and what lies between them may be seen.
+				change(x)
+				continue
+			}
+			seen := watch(x, hashes...)
+			change(x)
+			seen.verify(t, x)
+		}
+	})
+}
+
+func (c cluster) identities() map[string]types.UID {
+	all := map[string]types.UID{}
+	for name, o := range c.workspaces {
+		all[name] = o.UID
+	}
+	for name, o := range c.accounts {
+		all[name] = o.UID
+	}
+	for name, o := range c.limits {
+		all[name] = o.UID
+	}
+	for name, o := range c.keys {
+		all[name] = o.UID
+	}
+	return all
+}
+
+func remade(before, after map[string]types.UID) bool {
+	for name, uid := range after {
+		if was, ok := before[name]; ok && was != uid {
+			return true
+		}
+	}
+	return false
+}
+
+// watcher notes what readers see at each step of a change.
+type watcher struct {
+	seen map[token.Hash][]string
+}
+
+func watch(x *Index, hashes ...token.Hash) watcher {
+	w := watcher{map[token.Hash][]string{}}
+	look := func() {
+		for _, h := range hashes {
+			w.seen[h] = append(w.seen[h], granted(x, h))
+		}
+	}
+	look()
+	x.between = look
+	return w
+}
+
+// verify fails where something was seen that was granted neither before nor after.
+func (w watcher) verify(t interface{ Errorf(string, ...any) }, x *Index) {
+	x.between = nil
+	for _, h := range slices.SortedFunc(maps.Keys(w.seen), func(a, b token.Hash) int { return slices.Compare(a[:], b[:]) }) {
+		before, after := w.seen[h][0], granted(x, h)
+		for _, between := range w.seen[h][1:] {
+			if between != before && between != after {
+				t.Errorf("between %q and %q it was %q", before, after, between)
+			}
+		}
+	}
+}
+
+// granted is all that a key may do, in words that can be compared; empty if it is refused.
+func granted(x *Index, h token.Hash) string {
+	entry, _ := x.Lookup(h)
+	if policy.Check(&policy.Request{}, &entry.Record, now) != policy.CodeValid {
+		return ""
+	}
+	k := entry.Key
+	text := fmt.Sprint(k.ID, k.Workspace, k.Account, k.Scopes.List(), k.ExpiresAt)
+	for i, attached := range entry.Limits.Attached {
+		text += fmt.Sprint(" ", entry.Limits.Names[i], attached.Rate)
+	}
+	return text
+}
+
+// A reader may stop between any two steps while writers go on.
+func TestASlowReaderJoinsNothingThatNeverWas(t *testing.T) {
+	x := serving(t, key("k", ofRobot))
+	x.SetWorkspace(shop(suspendedShop))
+	load := func() *entry {
+		value, _ := x.entries.Load(hash)
+		return value.(*entry)
+	}
+	found, ok := join(func() *entry {
+		e := load()
+		x.SetWorkspace(shop(listing("read")))
+		return e
+	})
+	if !ok || found.Workspace.Suspended || found.Key.Scopes.Has("write") {
+		t.Errorf("found %v: %+v with scopes %v", ok, found.Workspace, found.Key.Scopes.List())
+	}
+}
