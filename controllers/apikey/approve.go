@@ -28,10 +28,22 @@ func requestedEnd(spec *v1alpha1.ApiKeySpec) string {
 	return "default"
 }
 
-// approve checks what changed in the spec of an issued key and, if it keeps to the rules,
+// approve lets a changed spec take effect as far as the rules allow. A key that is over
+// after that holds no place, whatever was claimed for it.
+func (r *Reconciler) approve(ctx context.Context, s *scope) error {
+	if err := r.approveChange(ctx, s); err != nil {
+		return err
+	}
+	if c := s.issued(); c != nil && expired(s.key, c, s.now) {
+		r.memory.giveBack(s.key)
+	}
+	return nil
+}
+
+// approveChange checks what changed in the spec of an issued key and, if it keeps to the rules,
 // writes the end of the key that follows from it. Until then the old end holds, and
 // a nearer one at once: the verifier sees to that.
-func (r *Reconciler) approve(ctx context.Context, s *scope) error {
+func (r *Reconciler) approveChange(ctx context.Context, s *scope) error {
 	current := s.material.current()
 	if s.problem != nil || current == nil || s.key.Spec.State == v1alpha1.KeyRevoked {
 		return nil

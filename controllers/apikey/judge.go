@@ -70,7 +70,7 @@ func (r *Reconciler) claimPlace(ctx context.Context, s *scope) (*problem, error)
 	if errs := validation.TooManyKeys(s.key, refs, s.now); len(errs) > 0 {
 		return &problem{reason: v1alpha1.ReasonTooManyKeys, message: errs.ToAggregate().Error(), retryAfter: waitingForPlace}, nil
 	}
-	r.memory.of(s.name, s.key.UID).issued = true
+	r.memory.take(s.key, s.now)
 	return nil, nil
 }
 
@@ -79,20 +79,39 @@ func (r *Reconciler) siblings(ctx context.Context, s *scope, list *v1alpha1.ApiK
 	return r.Cached.List(ctx, list, client.InNamespace(s.key.Namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
 }
 
-// ahead counts the keys whose claim to a place comes before: those that are issued, then the
+// ahead counts the keys whose claim to a place comes before: those that have one, then the
 // older ones. The lock must be held.
 func (m *memory) ahead(key *v1alpha1.ApiKey, siblings []v1alpha1.ApiKey, now time.Time) int {
-	count, issued := 0, m.isIssued(key)
+	count, has := 0, m.hasPlace(key, now)
 	for i := range siblings {
 		other := &siblings[i]
-		if other.UID == key.UID || !validation.Counts(other, now) {
+		if other.UID == key.UID || !m.counts(other, now) {
 			continue
 		}
-		if otherIssued := m.isIssued(other); otherIssued && !issued || otherIssued == issued && older(other, key) {
+		if otherHas := m.hasPlace(other, now); otherHas && !has || otherHas == has && older(other, key) {
 			count++
 		}
 	}
 	return count
+}
+
+// hasPlace says whether a key has a place already: it is issued, and has not ended. One that
+// has ended lost its place to whoever came, so it claims one like a new key. The lock must be held.
+func (m *memory) hasPlace(key *v1alpha1.ApiKey, now time.Time) bool {
+	return m.isIssued(key) && m.counts(key, now)
+}
+
+// counts says whether a key takes a place or asks for one. A key that took one to live again counts
+// though its status, which may be behind, says that it has ended. The lock must be held.
+func (m *memory) counts(key *v1alpha1.ApiKey, now time.Time) bool {
+	if validation.Counts(key, now) {
+		return true
+	}
+	e, told := m.entries[nameOf(key)], key.Status.ExpiresAt
+	if e == nil || e.uid != key.UID || told == nil || !told.Equal(e.revivedOver) {
+		return false
+	}
+	return validation.Counts(&v1alpha1.ApiKey{Spec: key.Spec}, now)
 }
 
 func older(a, b *v1alpha1.ApiKey) bool {

@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,9 @@ type entry struct {
 	writtenOver string
 	// issued says that a key was issued, or is being issued, so that its place is taken.
 	issued bool
+	// revivedOver is the end that the status told when a place was taken for the key to live
+	// again; as long as the status tells the same, it is behind. Nil: it did not live again.
+	revivedOver *metav1.Time
 }
 
 func nameOf(key *v1alpha1.ApiKey) types.NamespacedName {
@@ -97,4 +101,20 @@ func (m *memory) markIssued(key *v1alpha1.ApiKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.of(nameOf(key), key.UID).issued = true
+}
+
+// take notes that the key takes a place. The lock must be held.
+func (m *memory) take(key *v1alpha1.ApiKey, now time.Time) {
+	e := m.of(nameOf(key), key.UID)
+	e.issued = true
+	if told := key.Status.ExpiresAt; told != nil && !told.After(now) {
+		e.revivedOver = told.DeepCopy()
+	}
+}
+
+// giveBack notes that a key that took a place to live again does not live.
+func (m *memory) giveBack(key *v1alpha1.ApiKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(nameOf(key), key.UID).revivedOver = nil
 }

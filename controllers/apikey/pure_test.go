@@ -75,6 +75,37 @@ func TestKeysThatAreOverTakeNoPlace(t *testing.T) {
 	}
 }
 
+// A key that has ended is no longer issued, as far as places go; it takes one anew, and then
+// counts although its status, or the cache that shows it, still tells of the old end.
+func TestAKeyThatLivesAgainTakesAPlace(t *testing.T) {
+	var m memory
+	revived, young := keyOf("revived", time.Hour), keyOf("young", time.Minute)
+	revived.Status.IssuedAt, revived.Status.ExpiresAt = &revived.CreationTimestamp, &metav1.Time{Time: noon}
+	both := []v1alpha1.ApiKey{revived, young}
+	ahead := func(when string, ofRevived, ofYoung int) {
+		t.Helper()
+		if got := [2]int{m.ahead(&both[0], both, noon), m.ahead(&both[1], both, noon)}; got != [2]int{ofRevived, ofYoung} {
+			t.Errorf("%s: %d and %d keys are ahead, want %d and %d", when, got[0], got[1], ofRevived, ofYoung)
+		}
+	}
+	ahead("before either took a place", 0, 0)
+	m.take(&both[0], noon)
+	ahead("when the older one took one to live again", 0, 1)
+	m.giveBack(&both[0])
+	ahead("when it gave that back", 0, 0)
+	m.take(&both[1], noon)
+	ahead("when the younger one took one", 1, 0)
+	m.giveBack(&both[1])
+	ahead("when there was nothing to give back", 1, 0)
+
+	m.take(&both[0], noon)
+	both[0].Spec.State = v1alpha1.KeyRevoked
+	ahead("when the older one took one and was revoked", 1, 0)
+	both[0].Spec.State = ""
+	both[0].Status.ExpiresAt = &metav1.Time{Time: noon.Add(-time.Minute)}
+	ahead("when its status tells of another end, in the past", 1, 0)
+}
+
 // Wearing what one spec says and then what another says leaves what the other says, and
 // whatever somebody else put there that neither says anything about.
 func TestWearingFollowsTheSpec(t *testing.T) {
