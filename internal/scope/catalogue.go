@@ -1,5 +1,7 @@
 package scope
 
+import "slices"
+
 // Definition is one entry of a catalogue: a scope and those that come with it.
 type Definition struct {
 	Name    string
@@ -9,72 +11,59 @@ type Definition struct {
 // Catalogue is the list of scopes that there are. The zero value is the empty catalogue,
 // under which any well-formed scope may be used.
 type Catalogue struct {
-	definitions []Definition
+	names   Set
+	known   Set                 // the names and all that they imply
+	implied map[string][]string // by name
 }
 
-// NewCatalogue makes a catalogue. It keeps the definitions, which must not change afterwards.
-func NewCatalogue(definitions []Definition) Catalogue { return Catalogue{definitions} }
+// NewCatalogue makes a catalogue.
+func NewCatalogue(definitions []Definition) Catalogue {
+	implied := make(map[string][]string, len(definitions))
+	var names, known []string
+	for _, d := range definitions {
+		implied[d.Name] = slices.Concat(implied[d.Name], d.Implies)
+		names = append(names, d.Name)
+		known = append(append(known, d.Name), d.Implies...)
+	}
+	return Catalogue{NewSet(names), NewSet(known), implied}
+}
 
 // Empty says whether the catalogue lists nothing and therefore restricts nothing.
-func (c Catalogue) Empty() bool { return len(c.definitions) == 0 }
+func (c Catalogue) Empty() bool { return len(c.names.list) == 0 }
 
 // Allows says whether a key may ask for a scope: one that is listed, one that a listed
 // one implies, or a wildcard that stands for at least one of these.
-func (c Catalogue) Allows(s string) bool {
-	return c.Empty() || c.any(func(known string) bool { return Covers(s, known) })
-}
+func (c Catalogue) Allows(s string) bool { return c.Empty() || len(c.known.coveredBy(s)) > 0 }
 
-// any says whether accept holds for a scope of the catalogue, implied ones included.
-func (c Catalogue) any(accept func(known string) bool) bool {
-	for _, d := range c.definitions {
-		if accept(d.Name) {
-			return true
-		}
-		for _, implied := range d.Implies {
-			if accept(implied) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// cut narrows a granted scope to the catalogue. A wildcard becomes the listed scopes it
+// cut narrows granted scopes to the catalogue. A wildcard becomes the listed scopes it
 // stands for, so that a catalogue bounds what "**" means.
-func (c Catalogue) cut(granted string) []string {
+func (c Catalogue) cut(granted []string) []string {
 	if c.Empty() {
-		return []string{granted}
+		return granted
 	}
-	var listed []string
-	c.any(func(known string) bool {
-		if Covers(granted, known) {
-			listed = append(listed, known)
-		}
-		return false
-	})
-	return listed
+	return collect(granted, c.known.coveredBy)
 }
 
 // expand adds what the scopes imply, directly or through others; a circle of
-// implications is no harm. Only what keep accepts is added.
+// implications is no harm. Only what keep accepts is there in the end.
 func (c Catalogue) expand(granted []string, keep func(string) bool) []string {
 	seen := make(map[string]bool, len(granted))
 	expanded := make([]string, 0, len(granted))
 	add := func(s string) {
-		if !seen[s] && keep(s) {
+		if !seen[s] {
 			seen[s] = true
-			expanded = append(expanded, s)
+			if keep(s) {
+				expanded = append(expanded, s)
+			}
 		}
 	}
 	for _, s := range granted {
 		add(s)
 	}
 	for i := 0; i < len(expanded); i++ {
-		for _, d := range c.definitions {
-			if Covers(expanded[i], d.Name) {
-				for _, implied := range d.Implies {
-					add(implied)
-				}
+		for _, name := range c.names.coveredBy(expanded[i]) {
+			for _, implied := range c.implied[name] {
+				add(implied)
 			}
 		}
 	}

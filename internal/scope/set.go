@@ -21,7 +21,7 @@ func NewSet(scopes []string) Set {
 		}
 		set.exact[s] = struct{}{}
 		set.list = append(set.list, s)
-		if strings.Contains(s, one) {
+		if isWild(s) {
 			set.wildcards = append(set.wildcards, s)
 		}
 	}
@@ -45,48 +45,27 @@ func (s Set) Has(wanted string) bool {
 // List returns the scopes in order. The caller must not change it.
 func (s Set) List() []string { return s.list }
 
-// Effective is what a key may really do, whatever its spec says: what it was granted, cut
-// to its account's ceiling and to the workspace's catalogue, with what those imply. An empty
-// ceiling is none. Nothing implied goes beyond the ceiling, itself read with what it implies.
-func Effective(granted, ceiling []string, c Catalogue) Set {
-	always := func(string) bool { return true }
-	if len(ceiling) == 0 {
-		return NewSet(c.expand(c.cutAll(granted), always))
+// coveredBy returns those scopes of the set that a granted one covers. Without wildcards
+// that is itself or none, and needs no search: catalogues are long and keys many.
+func (s Set) coveredBy(granted string) []string {
+	if !isWild(granted) {
+		if _, ok := s.exact[granted]; ok {
+			return []string{granted}
+		}
+		return nil
 	}
-	limit := c.expand(c.cutAll(ceiling), always)
-	within := func(s string) bool { return Covered(limit, s) }
-
-	var narrowed []string
-	for _, g := range c.cutAll(granted) {
-		narrowed = append(narrowed, meet(g, limit)...)
+	var covered []string
+	for _, wanted := range s.list {
+		if Covers(granted, wanted) {
+			covered = append(covered, wanted)
+		}
 	}
-	return NewSet(c.expand(narrowed, within))
+	return covered
 }
+
+func isWild(s string) bool { return strings.Contains(s, one) }
 
 // Covered says whether one of the granted scopes covers the wanted one.
 func Covered(granted []string, wanted string) bool {
 	return slices.ContainsFunc(granted, func(g string) bool { return Covers(g, wanted) })
-}
-
-// meet is the part of a granted scope that lies within the limit: itself where the limit
-// covers it, else those scopes of the limit that it covers.
-func meet(granted string, limit []string) []string {
-	if Covered(limit, granted) {
-		return []string{granted}
-	}
-	var within []string
-	for _, l := range limit {
-		if Covers(granted, l) {
-			within = append(within, l)
-		}
-	}
-	return within
-}
-
-func (c Catalogue) cutAll(scopes []string) []string {
-	var cut []string
-	for _, s := range scopes {
-		cut = append(cut, c.cut(s)...)
-	}
-	return cut
 }
