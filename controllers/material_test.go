@@ -135,6 +135,33 @@ func TestAHashThatSomebodyDeletedIsWrittenAgain(t *testing.T) {
 	}
 }
 
+// How long a key may live counts from when it was made, however late it is hashed, or hashed again.
+func TestHashingAKeyAgainDoesNotLengthenItsLife(t *testing.T) {
+	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
+	create(t, newWorkspace(ns, "shop", func(s *v1alpha1.WorkspaceSpec) { s.Keys.MaxTTL = &metav1.Duration{Duration: time.Hour} }))
+	d := newDirect(operator)
+	until := func(d time.Duration) func(*v1alpha1.ApiKeySpec) {
+		return func(s *v1alpha1.ApiKeySpec) { s.ExpiresAt = &metav1.Time{Time: time.Now().Add(d)} }
+	}
+	key := newKey(ns, "key", "shop", until(30*time.Minute))
+	issued(t, d, key)
+	d.clock.SetTime(time.Now().Add(20 * time.Minute))
+	hash := hashes(t, operator, key)[0]
+	remove(t, &hash)
+	change(t, key, func(k *v1alpha1.ApiKey) { until(70 * time.Minute)(&k.Spec) })
+	after := d.settle(t, key)
+	if reason(after) != v1alpha1.ReasonInvalidSpec || !isStalled(after) || len(hashes(t, operator, key)) != 0 {
+		t.Errorf("70 minutes for a key that may live for an hour: status %+v", after.Status)
+	}
+	change(t, key, func(k *v1alpha1.ApiKey) { until(50 * time.Minute)(&k.Spec) })
+	if after = d.settle(t, key); reason(after) != v1alpha1.ReasonReconciled {
+		t.Errorf("50 minutes for it: status %+v", after.Status)
+	}
+	if c := oneKey(t, operator, key); c.NotAfter == nil || c.NotAfter.Sub(c.IssuedAt) > time.Hour {
+		t.Errorf("it was issued at %v and lives until %v", c.IssuedAt, c.NotAfter)
+	}
+}
+
 func TestADeliveredSecretThatSomebodyChangedIsLeftAlone(t *testing.T) {
 	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
 	create(t, newWorkspace(ns, "shop"))
@@ -143,10 +170,11 @@ func TestADeliveredSecretThatSomebodyChangedIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, alter := range map[string]func(*corev1.Secret){
-		"another-key":   func(s *corev1.Secret) { s.Data[v1alpha1.DataKeyApiKey] = []byte(another.Reveal()) },
-		"no-key":        func(s *corev1.Secret) { s.Data[v1alpha1.DataKeyApiKey] = []byte("mine") },
-		"nothing":       func(s *corev1.Secret) { s.Data = nil },
-		"no-generation": func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.AnnotationGeneration) },
+		"another-key":         func(s *corev1.Secret) { s.Data[v1alpha1.DataKeyApiKey] = []byte(another.Reveal()) },
+		"no-key":              func(s *corev1.Secret) { s.Data[v1alpha1.DataKeyApiKey] = []byte("mine") },
+		"nothing":             func(s *corev1.Secret) { s.Data = nil },
+		"no-generation":       func(s *corev1.Secret) { delete(s.Annotations, v1alpha1.AnnotationGeneration) },
+		"the-next-generation": func(s *corev1.Secret) { s.Annotations[v1alpha1.AnnotationGeneration] = "2" },
 		"a-far-generation": func(s *corev1.Secret) {
 			s.Data[v1alpha1.DataKeyApiKey] = []byte(another.Reveal())
 			s.Annotations[v1alpha1.AnnotationGeneration] = "7"

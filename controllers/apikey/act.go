@@ -68,11 +68,10 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope, generation int) erro
 	return nil
 }
 
-// hash creates the hashed Secret of the delivered key. The key counts as issued from when the
-// delivered Secret was created, so that the time is the same whenever this is repeated.
+// hash creates the hashed Secret of the delivered key.
 func (r *Reconciler) hash(ctx context.Context, s *scope, generation int) error {
 	d := s.material.delivered
-	issuedAt := d.meta.CreationTimestamp.UTC().Truncate(time.Second)
+	issuedAt := d.issuedAt()
 	secret := credential.Credential{
 		Hash: *d.key, Hint: d.hint, Generation: generation,
 		ApiKeyUID: s.key.UID, ApiKey: s.name,

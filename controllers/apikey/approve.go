@@ -81,11 +81,12 @@ func (s *scope) specUnchecked() bool {
 // mayChange says what speaks against the spec of an issued key; nil: nothing. A key that had
 // expired and is to live again needs a place like a new one.
 func (r *Reconciler) mayChange(ctx context.Context, s *scope, c *credential.Credential, endChanged bool) (*problem, error) {
-	if p := invalid(validation.ApiKey(s.key, s.validated(c), s.now)); p != nil {
+	refs := s.validated(c.IssuedAt)
+	if p := invalid(validation.ApiKey(s.key, refs, s.now)); p != nil {
 		return p, nil
 	}
 	if endChanged && c.NotAfter != nil && !s.now.Before(*c.NotAfter) {
-		return r.claimPlace(ctx, s)
+		return r.claimPlace(ctx, s, refs)
 	}
 	return nil, nil
 }

@@ -8,7 +8,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
 	"github.com/claviger-dev/claviger/internal/validation"
 )
@@ -17,27 +16,29 @@ import (
 const waitingForPlace = 2 * time.Minute
 
 // mayIssue says what speaks against issuing a key now; nil: nothing. It asks all that the
-// webhook asks: that may have been bypassed. A key that replaces a lost one keeps its place.
+// webhook asks: that may have been bypassed. A key that was delivered already counts from then, so that
+// hashing it again does not lengthen its life. A key that replaces a lost one keeps its place.
 func (r *Reconciler) mayIssue(ctx context.Context, s *scope) (*problem, error) {
 	if s.references.missing != nil {
 		return s.references.missing, nil
 	}
-	if p := invalid(validation.ApiKey(s.key, s.validated(nil), s.now)); p != nil {
+	refs := s.validated(time.Time{})
+	if s.plan.Deliver == 0 {
+		refs = s.validated(s.material.delivered.issuedAt())
+	}
+	if p := invalid(validation.ApiKey(s.key, refs, s.now)); p != nil {
 		return p, nil
 	}
 	if s.issued() != nil {
 		return nil, nil
 	}
-	return r.claimPlace(ctx, s)
+	return r.claimPlace(ctx, s, refs)
 }
 
-// validated is what the rules must know, with the time at which the key was issued.
-func (s *scope) validated(c *credential.Credential) validation.References {
-	refs := validation.References{Workspace: s.references.workspace, ServiceAccount: s.references.account}
-	if c != nil {
-		refs.IssuedAt = c.IssuedAt
-	}
-	return refs
+// validated is what the rules must know, with the time at which the key was issued; zero: it
+// is yet to be.
+func (s *scope) validated(issuedAt time.Time) validation.References {
+	return validation.References{Workspace: s.references.workspace, ServiceAccount: s.references.account, IssuedAt: issuedAt}
 }
 
 func invalid(errs field.ErrorList) *problem {
@@ -50,8 +51,7 @@ func invalid(errs field.ErrorList) *problem {
 // claimPlace takes one of the places that the workspace and the account have for keys. Two
 // keys that are issued at the same moment must not take the same place, and a cache would show
 // neither to the other: what is taken is remembered here.
-func (r *Reconciler) claimPlace(ctx context.Context, s *scope) (*problem, error) {
-	refs := s.validated(nil)
+func (r *Reconciler) claimPlace(ctx context.Context, s *scope, refs validation.References) (*problem, error) {
 	var inWorkspace, ofAccount v1alpha1.ApiKeyList
 	if refs.Workspace.Spec.Keys.MaxKeys != nil {
 		if err := r.siblings(ctx, s, &inWorkspace, fieldindex.ApiKeyWorkspace, refs.Workspace.Name); err != nil {

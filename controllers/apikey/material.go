@@ -3,6 +3,7 @@ package apikey
 import (
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,6 +71,12 @@ func newDelivered(meta *metav1.ObjectMeta, uid types.UID, c content) *deliveredS
 		d.key, d.hint = c.key, c.hint
 	}
 	return d
+}
+
+// issuedAt is when the key in it counts as issued, to the second: when the Secret was created, so
+// that it is the same however often the key is hashed.
+func (d *deliveredSecret) issuedAt() time.Time {
+	return d.meta.CreationTimestamp.UTC().Truncate(time.Second)
 }
 
 // addHashed adds a hashed Secret of the ApiKey.

@@ -139,10 +139,11 @@ func delivered(o Observation) (Plan, bool) {
 
 // undelivered goes on where a crash, or the deletion of the hash, left a delivered key without
 // one. The generation must be the next: an older one is a Secret that somebody brought back,
-// and its key has been replaced since.
+// and its key has been replaced since. So must the key: one that was issued already is no
+// successor, and another hash would give it another life.
 func undelivered(o Observation) (Plan, bool) {
 	latest := o.Latest()
-	if latest != 0 && o.Secret.Generation != latest+1 {
+	if latest != 0 && o.Secret.Generation != latest+1 || o.wasIssued(*o.Secret.Key) {
 		return Plan{}, false
 	}
 	return Plan{Hash: o.Secret.Generation, Delete: o.others(o.Secret.Generation)}, true
@@ -155,6 +156,16 @@ func (o Observation) holdsIssuedKey() bool {
 	}
 	hash, issued := o.Hashes[o.Secret.Generation]
 	return issued && hash == *o.Secret.Key
+}
+
+// wasIssued says whether the key was issued, under whatever generation.
+func (o Observation) wasIssued(key token.Hash) bool {
+	for _, hash := range o.Hashes {
+		if hash == key {
+			return true
+		}
+	}
+	return false
 }
 
 func (o Observation) others(generation int) []int {

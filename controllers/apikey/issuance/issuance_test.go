@@ -63,6 +63,8 @@ func TestDecide(t *testing.T) {
 			Observation{Secret: own(0, &keyA), Hashes: hashes{1: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
 		"a Secret brought back from before a replacement is an alteration": {
 			Observation{Secret: own(1, &keyA), Hashes: hashes{2: keyB}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
+		"an issued key under the next generation is an alteration": {
+			Observation{Secret: own(2, &keyA), Hashes: hashes{1: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
 		"a generation that does not follow is an alteration": {
 			Observation{Secret: own(9, &keyB), Hashes: hashes{2: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
 	} {
