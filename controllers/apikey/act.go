@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 
 // defaultPrefix begins keys where neither the key nor its workspace says anything.
 const defaultPrefix = "ak"
+
+// errRewritten says that the API server stored something else than the key that it was sent: a mutating
+// admission webhook does that.
+var errRewritten = errors.New("the delivered Secret was rewritten while it was created")
 
 // carryOut writes what was planned, in the order that a crash between any two writes can be
 // resumed from, and keeps the material as it then is.
@@ -65,6 +70,9 @@ func (r *Reconciler) deliver(ctx context.Context, s *scope, generation int) erro
 	found := contentOf(secret)
 	r.memory.rememberContent(s.key, &secret.ObjectMeta, found)
 	s.material.delivered = newDelivered(&secret.ObjectMeta, s.key.UID, found)
+	if s.material.delivered.key == nil {
+		return errRewritten
+	}
 	return nil
 }
 

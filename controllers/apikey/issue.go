@@ -62,7 +62,13 @@ func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
 	if refusal, err := r.refusal(ctx, s); err != nil || refusal != nil {
 		return err
 	}
-	if err := r.carryOut(ctx, s); err != nil {
+	err := r.carryOut(ctx, s)
+	if errors.Is(err, errRewritten) {
+		s.decide() // and find in the way what was made of the Secret
+		s.fail(s.materialProblem())
+		return nil
+	}
+	if err != nil {
 		return s.refused(err)
 	}
 	if s.plan.Lost && s.plan.Deliver != 0 {
@@ -111,7 +117,7 @@ func (s *scope) materialProblem() *problem {
 	case v1alpha1.ReasonSecretLost:
 		p.message = fmt.Sprintf("Secret %q was deleted, and delivery.onLoss is Fail: the key goes on working for whoever has it; set onLoss to Rotate to have another one issued", name)
 	case v1alpha1.ReasonSecretAltered:
-		p.message = fmt.Sprintf("Secret %q does not hold the key that was delivered: delete it to have a new key issued", name)
+		p.message = fmt.Sprintf("Secret %q does not hold the key that was delivered; somebody changed it, or an admission webhook did: delete it to have a new key issued", name)
 	}
 	return p
 }
