@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -54,6 +55,78 @@ func TestADeliveredSecretThatSomebodyChangedIsLeftAlone(t *testing.T) {
 			}
 			oneKey(t, operator, key)
 		})
+	}
+}
+
+// What stands under the key's name before there is a hash is taken for the key only if the
+// operator may have put it there.
+func TestADeliveredSecretThatSomebodyMadeUpIsLeftAlone(t *testing.T) {
+	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
+	d := newDirect(operator)
+	madeUp := map[string]struct {
+		prefix, environment, generation string
+		taken                           bool
+	}{
+		"fitting":             {"shop", "live", "1", true},
+		"of-any-generation":   {"shop", "live", "7", true},
+		"another-prefix":      {"zzz", "live", "1", false},
+		"another-environment": {"shop", "test", "1", false},
+		"never-reached":       {"shop", "live", "1000001", false},
+		"the-greatest-number": {"shop", "live", "9223372036854775807", false},
+		"beyond-any-number":   {"shop", "live", "9223372036854775808", false},
+		"a-negative-one":      {"shop", "live", "-1", false},
+	}
+	keys := map[string]*v1alpha1.ApiKey{}
+	for name, test := range madeUp {
+		keys[name] = newKey(ns, name, "shop")
+		create(t, keys[name])
+		text, err := token.New(test.prefix, test.environment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name,
+			Labels:      map[string]string{v1alpha1.LabelSecret: v1alpha1.SecretDelivered, v1alpha1.LabelApiKeyUID: string(keys[name].UID)},
+			Annotations: map[string]string{v1alpha1.AnnotationGeneration: test.generation},
+		}, Data: map[string][]byte{v1alpha1.DataKeyApiKey: []byte(text.Reveal())}})
+		if after := d.settle(t, keys[name]); test.generation == "1" && reason(after) != v1alpha1.ReasonWorkspaceNotFound {
+			t.Errorf("%s, before there is a workspace: status %+v", name, after.Status)
+		}
+	}
+	create(t, newWorkspace(ns, "shop", func(s *v1alpha1.WorkspaceSpec) { s.Keys.Prefix = "shop" }))
+	for name, key := range keys {
+		want, count := v1alpha1.ReasonSecretAltered, 0
+		if madeUp[name].taken {
+			want, count = v1alpha1.ReasonReconciled, 1
+		}
+		after := d.settle(t, key)
+		if found := hashes(t, operator, key); reason(after) != want || len(found) != count {
+			t.Errorf("%s: %d hashes, status %+v", name, len(found), after.Status)
+		}
+		remove(t, delivered(t, key))
+		if after = d.settle(t, key); reason(after) != v1alpha1.ReasonReconciled {
+			t.Errorf("%s, after the Secret was deleted: status %+v", name, after.Status)
+		}
+		oneKey(t, operator, key)
+	}
+}
+
+// A workspace may change its prefix; the keys that it had issued before are known by their status.
+func TestAHashIsWrittenAgainThoughThePrefixChanged(t *testing.T) {
+	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
+	workspace := newWorkspace(ns, "shop", func(s *v1alpha1.WorkspaceSpec) { s.Keys.Prefix = "old" })
+	create(t, workspace)
+	d := newDirect(operator)
+	key := newKey(ns, "key", "shop")
+	issued(t, d, key)
+	text := plaintext(delivered(t, key))
+	change(t, workspace, func(w *v1alpha1.Workspace) { w.Spec.Keys.Prefix = "new" })
+	hash := hashes(t, operator, key)[0]
+	remove(t, &hash)
+	if after := restarted(d).settle(t, key); reason(after) != v1alpha1.ReasonReconciled {
+		t.Errorf("status %+v", after.Status)
+	}
+	if oneKey(t, operator, key); plaintext(delivered(t, key)) != text {
+		t.Error("the key was changed")
 	}
 }
 

@@ -81,7 +81,7 @@ func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
 }
 
 func (s *scope) decide() {
-	s.plan = issuance.Decide(s.material.observation(over(s.key, s.issued(), s.now), s.key.Spec.Delivery.OnLoss))
+	s.plan = issuance.Decide(s.observation())
 }
 
 // refusal notes and returns what speaks against a plan that would make a key work.
@@ -118,6 +118,9 @@ func (s *scope) materialProblem() *problem {
 		p.message = fmt.Sprintf("Secret %q was deleted, and delivery.onLoss is Fail: the key goes on working for whoever has it; set onLoss to Rotate to have another one issued", name)
 	case v1alpha1.ReasonSecretAltered:
 		p.message = fmt.Sprintf("Secret %q does not hold the key that was delivered; somebody changed it, or an admission webhook did: delete it to have a new key issued", name)
+		if s.plan.Lost {
+			p.message = fmt.Sprintf("Secret %q is gone, and its generation was one that Claviger never comes to, so no other can follow: create another ApiKey", name)
+		}
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package apikey
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -107,13 +108,32 @@ func (m *material) current() *hashedSecret {
 }
 
 // observation is what the decision needs.
-func (m *material) observation(over bool, onLoss v1alpha1.OnLoss) issuance.Observation {
-	o := issuance.Observation{Hashes: map[int]token.Hash{}, Over: over, OnLoss: onLoss}
-	for generation, h := range m.hashed {
+func (s *scope) observation() issuance.Observation {
+	o := issuance.Observation{
+		Hashes: map[int]token.Hash{},
+		Over:   over(s.key, s.issued(), s.now),
+		OnLoss: s.key.Spec.Delivery.OnLoss,
+	}
+	for generation, h := range s.material.hashed {
 		o.Hashes[generation] = h.credential.Hash
 	}
-	if d := m.delivered; d != nil {
-		o.Secret = &issuance.Secret{Own: d.own, Generation: d.generation, Key: d.key}
+	if d := s.material.delivered; d != nil {
+		o.Secret = &issuance.Secret{Own: d.own, Generation: d.generation, Key: d.key, Fits: d.key != nil && s.fits(d.hint)}
 	}
 	return o
+}
+
+// fits says whether the key of that hint begins as the keys of this ApiKey do. The environment is
+// part of what was asked for and never changes. The prefix may be the workspace's, and that
+// may have changed since the key was made: what the status told of an issued key is as good.
+// While the workspace is missing it cannot be said, and nothing is issued anyway.
+func (s *scope) fits(hint string) bool {
+	workspace := s.references.workspace
+	if workspace == nil {
+		return true
+	}
+	ending := "_" + environment(s.key) + "_"
+	begins, _, _ := strings.Cut(hint, "…")
+	began, _, _ := strings.Cut(s.key.Status.Hint, "…")
+	return begins == prefix(s.key, workspace)+ending || begins == began && strings.HasSuffix(begins, ending)
 }

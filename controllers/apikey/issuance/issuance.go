@@ -22,7 +22,12 @@ type Secret struct {
 	Generation int
 	// Key is the hash of the key in it; nil if it holds no well-formed one.
 	Key *token.Hash
+	// Fits says that the key begins as the keys of this ApiKey do.
+	Fits bool
 }
+
+// maxGeneration is far beyond the losses that any key sees, and far from where numbers overflow.
+const maxGeneration = 1_000_000
 
 // Observation is all that the decision depends on.
 type Observation struct {
@@ -108,13 +113,16 @@ func first(o Observation) (Plan, bool) {
 	return Plan{Deliver: 1, Hash: 1}, true
 }
 
-// lost answers the loss of the delivered Secret, whose key cannot be had again.
+// lost answers the loss of the delivered Secret, whose key cannot be had again. After the last
+// generation comes none: nobody but a meddler gets there.
 func lost(o Observation) (Plan, bool) {
 	switch {
 	case o.Secret != nil:
 		return Plan{}, false
 	case o.OnLoss == v1alpha1.OnLossFail:
 		return Plan{Lost: true, Problem: v1alpha1.ReasonSecretLost}, true
+	case o.Latest() >= maxGeneration:
+		return Plan{Lost: true, Problem: v1alpha1.ReasonSecretAltered}, true
 	}
 	next := o.Latest() + 1
 	return Plan{Lost: true, Deliver: next, Hash: next, Delete: o.others(next)}, true
@@ -138,15 +146,17 @@ func delivered(o Observation) (Plan, bool) {
 }
 
 // undelivered goes on where a crash, or the deletion of the hash, left a delivered key without
-// one. The generation must be the next: an older one is a Secret that somebody brought back,
-// and its key has been replaced since. So must the key: one that was issued already is no
-// successor, and another hash would give it another life.
+// one. Where a hash is known, the generation must be the next: an older one is a Secret that somebody
+// brought back, and its key has been replaced since. So must the key: one that was issued already
+// is no successor, and another hash would give it another life. Where no hash is known, the one of any
+// generation may have been deleted.
 func undelivered(o Observation) (Plan, bool) {
-	latest := o.Latest()
-	if latest != 0 && o.Secret.Generation != latest+1 || o.wasIssued(*o.Secret.Key) {
+	latest, secret := o.Latest(), o.Secret
+	follows := latest == 0 || secret.Generation == latest+1
+	if !follows || secret.Generation > maxGeneration || !secret.Fits || o.wasIssued(*secret.Key) {
 		return Plan{}, false
 	}
-	return Plan{Hash: o.Secret.Generation, Delete: o.others(o.Secret.Generation)}, true
+	return Plan{Hash: secret.Generation, Delete: o.others(secret.Generation)}, true
 }
 
 // holdsIssuedKey says whether the delivered Secret holds a key that was issued.

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
@@ -14,7 +15,7 @@ var (
 )
 
 func own(generation int, key *token.Hash) *Secret {
-	return &Secret{Own: true, Generation: generation, Key: key}
+	return &Secret{Own: true, Generation: generation, Key: key, Fits: true}
 }
 
 func TestDecide(t *testing.T) {
@@ -63,6 +64,24 @@ func TestDecide(t *testing.T) {
 			Observation{Secret: own(0, &keyA), Hashes: hashes{1: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
 		"a Secret brought back from before a replacement is an alteration": {
 			Observation{Secret: own(1, &keyA), Hashes: hashes{2: keyB}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
+		"a key that begins as none of the ApiKey's is not hashed": {
+			Observation{Secret: &Secret{Own: true, Generation: 1, Key: &keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
+		"nor is it as a replacement": {
+			Observation{Secret: &Secret{Own: true, Generation: 2, Key: &keyB}, Hashes: hashes{1: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
+		"an issued key may begin as none would now": {
+			Observation{Secret: &Secret{Own: true, Generation: 1, Key: &keyA}, Hashes: hashes{1: keyA}}, Plan{}},
+		"the last generation is hashed again": {
+			Observation{Secret: own(maxGeneration, &keyA)}, Plan{Hash: maxGeneration}},
+		"a generation that is never reached is an alteration": {
+			Observation{Secret: own(maxGeneration+1, &keyA)}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
+		"nor is it reached as a replacement": {
+			Observation{Secret: own(maxGeneration+1, &keyB), Hashes: hashes{maxGeneration: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
+		"after the last generation comes none": {
+			Observation{Hashes: hashes{maxGeneration: keyA}}, Plan{Lost: true, Problem: v1alpha1.ReasonSecretAltered}},
+		"the greatest number has no successor": {
+			Observation{Hashes: hashes{math.MaxInt: keyA}}, Plan{Lost: true, Problem: v1alpha1.ReasonSecretAltered}},
+		"and may be over": {
+			Observation{Hashes: hashes{math.MaxInt: keyA}, Over: true}, Plan{Lost: true}},
 		"an issued key under the next generation is an alteration": {
 			Observation{Secret: own(2, &keyA), Hashes: hashes{1: keyA}}, Plan{Problem: v1alpha1.ReasonSecretAltered}},
 		"a generation that does not follow is an alteration": {
