@@ -226,6 +226,31 @@ func TestARefusedWriteIsReportedAndTriedAgain(t *testing.T) {
 	oneKey(t, operator, key)
 }
 
+// Where the operator's own namespace is missing, its log and the key's status say so, and it backs off.
+func TestAMissingOperatorNamespaceIsReported(t *testing.T) {
+	ns := newNamespace(t, "team")
+	create(t, newWorkspace(ns, "shop"))
+	d := newDirect(ns + "-operator")
+	key := newKey(ns, "key", "shop")
+	create(t, key)
+	for range 2 {
+		if result, err := d.once(t, key); err == nil || !strings.Contains(err.Error(), "--namespace") || result.RequeueAfter != 0 {
+			t.Errorf("%+v, %v", result, err)
+		}
+	}
+	after := fresh(t, key)
+	ready := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Reason != v1alpha1.ReasonWriteRefused || !strings.Contains(ready.Message, d.Namespace) || after.Status.State != v1alpha1.ReasonPending {
+		t.Errorf("status %+v", after.Status)
+	}
+	text := plaintext(delivered(t, key))
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: d.Namespace}})
+	if after = d.settle(t, key); reason(after) != v1alpha1.ReasonReconciled || plaintext(delivered(t, key)) != text {
+		t.Errorf("after it was created: status %+v", after.Status)
+	}
+	oneKey(t, d.Namespace, key)
+}
+
 // Labels and annotations of the delivery come and go with the spec; what others put there stays.
 func TestTheDeliveredSecretWearsWhatTheSpecSays(t *testing.T) {
 	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")

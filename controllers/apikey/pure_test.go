@@ -248,3 +248,30 @@ func TestOnlyAProperNotFoundProvesAbsence(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsDeletedMeanwhileIsNoFault(t *testing.T) {
+	key := keyOf("key", 0)
+	s := &scope{name: nameOf(&key), key: &key}
+	notFound := func(resource, name string) error {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: resource}, name)
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"the ApiKey":                           {notFound("apikeys", "key"), true},
+		"its namespace":                        {notFound("namespaces", "team"), true},
+		"one of its Secrets":                   {notFound("secrets", "key-1"), true},
+		"the operator's namespace":             {notFound("namespaces", "claviger-system"), false},
+		"an object of another kind":            {notFound("nodes", "key"), false},
+		"a kind that the server does not know": {apierrors.NewGenericServerResponse(404, "PATCH", schema.GroupResource{Resource: "apikeys"}, "key", "404 page not found", 0, true), false},
+		"something that is no answer":          {errors.New("not found"), false},
+	} {
+		if s.isDeletedMeanwhile(test.err) != test.want {
+			t.Errorf("%s: it is %v", name, !test.want)
+		}
+	}
+	if (&scope{name: s.name}).isDeletedMeanwhile(notFound("apikeys", "key")) {
+		t.Error("without an ApiKey there is nothing that could be deleted meanwhile")
+	}
+}

@@ -7,6 +7,8 @@ package apikey
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -83,9 +85,14 @@ func (r *Reconciler) failed(ctx context.Context, s *scope, err error) (reconcile
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		log.FromContext(ctx).V(1).Info("Something changed meanwhile; looking again", "reason", apierrors.ReasonForError(err))
 		return reconcile.Result{RequeueAfter: soon}, nil
-	case apierrors.IsNotFound(err) && s.key != nil && s.key.DeletionTimestamp.IsZero():
-		// Deleted between reading and writing; the event of that is on its way.
+	case s.isDeletedMeanwhile(err):
+		// The event of that is on its way.
 		return reconcile.Result{RequeueAfter: soon}, nil
+	case s.key != nil && isNamespaceMissing(err, r.Namespace):
+		// Only who installs the operator can help; who made the ApiKey is told whom to ask.
+		err = fmt.Errorf("the operator's namespace %q does not exist: create it, or set the operator's --namespace to the one that holds the hashed Secrets", r.Namespace)
+		s.problem = &problem{reason: v1alpha1.ReasonWriteRefused, message: "No key can be issued: " + err.Error()}
+		return reconcile.Result{}, errors.Join(err, r.report(ctx, s))
 	}
 	return reconcile.Result{}, err
 }

@@ -32,6 +32,37 @@ func isNamespaceTerminating(err error) bool {
 	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
+// isNamespaceMissing says that nothing can be created because there is no such namespace.
+func isNamespaceMissing(err error, namespace string) bool {
+	details := notFound(err)
+	return details != nil && details.Kind == "namespaces" && details.Name == namespace
+}
+
+// isDeletedMeanwhile says that the ApiKey, its namespace or one of its Secrets was deleted between
+// reading and writing.
+func (s *scope) isDeletedMeanwhile(err error) bool {
+	details := notFound(err)
+	if s.key == nil || details == nil {
+		return false
+	}
+	switch details.Kind {
+	case "namespaces":
+		return details.Name == s.name.Namespace
+	case "apikeys":
+		return details.Name == s.name.Name
+	}
+	return details.Kind == "secrets"
+}
+
+// notFound returns what was not found; nil: the error says something else.
+func notFound(err error) *metav1.StatusDetails {
+	var status apierrors.APIStatus
+	if !isGone(err) || !errors.As(err, &status) {
+		return nil
+	}
+	return status.Status().Details
+}
+
 // isGone says that an object does not exist. A server that does not know the kind says 404,
 // too; that is no proof.
 func isGone(err error) bool {
