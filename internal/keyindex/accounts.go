@@ -1,7 +1,8 @@
 package keyindex
 
 import (
-	"k8s.io/apimachinery/pkg/api/equality"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -18,9 +19,12 @@ type account struct {
 // SetServiceAccount takes note of a ServiceAccount, new or changed. The index keeps the
 // object, which must not be changed afterwards.
 func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
+	value := &policy.Account{Name: object.Name, Suspended: object.Spec.Suspended}
+	if value.Suspended {
+		x.stopAccount(name, value)
+	}
+	defer x.lockWide()()
 	a := x.account(name)
 	if a.object != nil && a.object.UID != object.UID {
 		// Deleted and made again while nobody looked: not the same identity.
@@ -29,7 +33,6 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 	}
 	before := a.object
 	a.object = object
-	value := &policy.Account{Name: object.Name, Suspended: object.Spec.Suspended}
 	if before != nil && sameCeiling(&before.Spec, &object.Spec) {
 		a.value.Store(value)
 		return
@@ -47,9 +50,19 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 // DeleteServiceAccount takes note that a ServiceAccount is gone. Its keys grant nothing from
 // then on.
 func (x *Index) DeleteServiceAccount(name types.NamespacedName) {
+	x.stopAccount(name, nil)
+	defer x.lockWide()()
+	x.deleteAccount(name)
+}
+
+// stopAccount shows readers at once that a ServiceAccount is suspended or gone, as
+// stopWorkspace does.
+func (x *Index) stopAccount(name types.NamespacedName, value *policy.Account) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.deleteAccount(name)
+	if a := x.accounts[name]; a != nil && a.object != nil {
+		a.value.Store(value)
+	}
 }
 
 func (x *Index) deleteAccount(name types.NamespacedName) {
@@ -86,6 +99,5 @@ func (x *Index) releaseAccount(name types.NamespacedName) {
 // are compiled to. Its suspension does not: that is looked at when a key is looked up.
 func sameCeiling(a, b *v1alpha1.ServiceAccountSpec) bool {
 	return a.WorkspaceRef == b.WorkspaceRef &&
-		equality.Semantic.DeepEqual(a.Scopes, b.Scopes) &&
-		equality.Semantic.DeepEqual(a.LimitRefs, b.LimitRefs)
+		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.LimitRefs, b.LimitRefs)
 }

@@ -63,7 +63,7 @@ func (x *Index) declareApiKey(k *apiKey, object *v1alpha1.ApiKey) {
 	before := k.references()
 	k.object = object
 	x.link(k, before, k.references())
-	x.compile(k.dependents())
+	x.publishKey(k, &memo{})
 }
 
 func (x *Index) deleteApiKey(name types.NamespacedName) {
@@ -75,7 +75,7 @@ func (x *Index) deleteApiKey(name types.NamespacedName) {
 	x.counts.ApiKeys--
 	uid, before := k.object.UID, k.references()
 	k.object = nil
-	x.compile(k.dependents())
+	x.publishKey(k, &memo{})
 	x.link(k, before, references{})
 	x.buckets.ForgetSubject(uid)
 	x.releaseApiKey(uid)

@@ -11,23 +11,31 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// compile makes the entries of keys anew.
+// compile makes the entries of many keys anew, for a caller that holds both mutexes. It lets
+// go of mu between two of them, so that whoever revokes a key waits for one key to be compiled,
+// not for all of somebody else's. Keys that come or change meanwhile are compiled by what is
+// there already; the value that lets them work is stored after the last.
 func (x *Index) compile(keys iter.Seq[*apiKey]) {
+	var m memo
 	for k := range keys {
-		for _, c := range k.credentials {
-			x.publish(c.Hash)
-		}
-		if x.between != nil {
-			x.between()
-		}
+		x.publishKey(k, &m)
+		x.yield()
+	}
+}
+
+// yield lets those who wait for mu go first.
+func (x *Index) yield() {
+	x.mu.Unlock()
+	defer x.mu.Lock()
+	if x.between != nil {
+		x.between()
 	}
 }
 
 // entry compiles one credential of a declared key.
-func (x *Index) entry(k *apiKey, c *credential.Credential) *entry {
+func (x *Index) entry(k *apiKey, c *credential.Credential, m *memo) *entry {
 	spec := &k.object.Spec
 	e := &entry{
 		key: policy.Key{
@@ -38,7 +46,7 @@ func (x *Index) entry(k *apiKey, c *credential.Credential) *entry {
 			Environment:  string(spec.Environment),
 			Workspace:    spec.WorkspaceRef.Name,
 			State:        state(spec.State),
-			Scopes:       scopes(k),
+			Scopes:       m.scopes(k),
 			AllowedCIDRs: networks(spec.AllowedCIDRs),
 			IssuedAt:     c.IssuedAt,
 			ExpiresAt:    expiresAt(spec, c),
@@ -67,24 +75,6 @@ func state(s v1alpha1.KeyState) policy.State {
 	default:
 		return policy.Revoked
 	}
-}
-
-// scopes are what a key may really do; nothing while what bounds it is missing.
-func scopes(k *apiKey) scope.Set {
-	var ceiling []string
-	if k.workspace.object == nil {
-		return scope.Set{}
-	}
-	if k.account != nil {
-		if k.account.object == nil {
-			return scope.Set{}
-		}
-		ceiling = texts(k.account.object.Spec.Scopes)
-	}
-	// The schema refuses malformed scopes; here they are dropped, because what matches
-	// them is undefined.
-	granted := slices.DeleteFunc(texts(k.object.Spec.Scopes), func(s string) bool { return scope.Validate(s) != nil })
-	return scope.Effective(granted, ceiling, k.workspace.catalogue)
 }
 
 func texts(scopes []v1alpha1.Scope) []string {

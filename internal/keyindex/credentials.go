@@ -29,7 +29,14 @@ func (x *Index) SetCredential(secret string, c credential.Credential) {
 	k := x.apiKey(c.ApiKeyUID)
 	k.credentials = append(k.credentials, &c)
 	x.claims[c.Hash] = append(x.claims[c.Hash], &c)
-	x.publish(c.Hash)
+	x.publish(c.Hash, &memo{})
+}
+
+// publishKey shows readers what the hashes of a key lead to now.
+func (x *Index) publishKey(k *apiKey, m *memo) {
+	for _, c := range k.credentials {
+		x.publish(c.Hash, m)
+	}
 }
 
 // DeleteCredential takes note that the Secret of a credential is gone.
@@ -45,7 +52,7 @@ func (x *Index) replaceCredential(secret string, old, fresh *credential.Credenti
 	of[slices.Index(of, old)] = fresh
 	claims := x.claims[fresh.Hash]
 	claims[slices.Index(claims, old)] = fresh
-	x.publish(fresh.Hash)
+	x.publish(fresh.Hash, &memo{})
 }
 
 func (x *Index) deleteCredential(secret string) {
@@ -61,14 +68,14 @@ func (x *Index) deleteCredential(secret string) {
 	if x.claims[c.Hash] = slices.DeleteFunc(x.claims[c.Hash], is); len(x.claims[c.Hash]) == 0 {
 		delete(x.claims, c.Hash)
 	}
-	x.publish(c.Hash)
+	x.publish(c.Hash, &memo{})
 	x.releaseApiKey(c.ApiKeyUID)
 }
 
 // publish shows readers what a hash leads to now: the oldest of its credentials whose ApiKey is
 // declared. No two keys have the same hash unless somebody put it there, and then the answer must
 // at least not depend on which of them arrived last.
-func (x *Index) publish(hash token.Hash) {
+func (x *Index) publish(hash token.Hash, m *memo) {
 	var oldest *credential.Credential
 	for _, c := range x.claims[hash] {
 		if x.byUID[c.ApiKeyUID].object != nil && (oldest == nil || age(c, oldest) < 0) {
@@ -79,7 +86,7 @@ func (x *Index) publish(hash token.Hash) {
 		x.entries.Delete(hash)
 		return
 	}
-	x.entries.Store(hash, x.entry(x.byUID[oldest.ApiKeyUID], oldest))
+	x.entries.Store(hash, x.entry(x.byUID[oldest.ApiKeyUID], oldest, m))
 }
 
 // age orders credentials, the oldest first, and leaves no two equal but for their names.

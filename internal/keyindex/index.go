@@ -1,10 +1,11 @@
 // Package keyindex is what the verifier knows, in memory: hash -> credential -> ApiKey ->
 // Workspace, ServiceAccount and limits, joined at the lookup.
 //
-// Writers (a feed) take turns under one mutex and put immutable values in place; readers follow
-// atomic pointers and never wait. A Workspace and a ServiceAccount are each one cell that all their keys
+// Writers (a feed) take turns and put immutable values in place; readers follow atomic pointers
+// and never wait. A Workspace and a ServiceAccount are each one cell that all their keys
 // point to, so suspending one is a single store, however many keys it has. What a key may do
-// depends on all three, so a changed catalogue or ceiling compiles the keys under it anew, and only those.
+// depends on all three, so a changed catalogue or ceiling compiles the keys under it anew, and only those; other keys can
+// be revoked, and other tenants suspended, between any two of them.
 //
 // Objects may arrive in any order and end in the same index.
 package keyindex
@@ -25,6 +26,7 @@ import (
 type Index struct {
 	entries sync.Map // token.Hash -> *entry: all that readers touch
 
+	wide        sync.Mutex // for changes that may touch many keys; taken before mu
 	mu          sync.Mutex // guards all below, and orders the writing of entries
 	keys        map[types.NamespacedName]*apiKey
 	byUID       map[types.UID]*apiKey // of keys, and of those that only a credential speaks of
@@ -49,6 +51,17 @@ func New() *Index {
 		credentials: map[string]*credential.Credential{},
 		claims:      map[token.Hash][]*credential.Credential{},
 		buckets:     local.NewStore(),
+	}
+}
+
+// lockWide locks for a change of a Workspace, a ServiceAccount or a KeyLimit. Only one of
+// them is made at a time; changes of keys go on meanwhile, where compile lets them.
+func (x *Index) lockWide() (unlock func()) {
+	x.wide.Lock()
+	x.mu.Lock()
+	return func() {
+		x.mu.Unlock()
+		x.wide.Unlock()
 	}
 }
 

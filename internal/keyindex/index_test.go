@@ -196,6 +196,28 @@ func TestScopesFollowCatalogueAndCeiling(t *testing.T) {
 	expect("with a malformed scope", "read")
 }
 
+// Keys that ask for the same are compiled together only as far as the same bounds them.
+func TestEachKeyKeepsItsOwnCeiling(t *testing.T) {
+	x := serving(t, key("k", ofRobot))
+	x.SetServiceAccount(robot(func(s *v1alpha1.ServiceAccountSpec) { s.Scopes = []v1alpha1.Scope{"read"} }))
+	keys := map[string][]string{"k": {"read"}}
+	for _, name := range []string{"k1", "k2"} {
+		x.SetApiKey(key(name))
+		x.SetCredential("of "+name, issuedFor(name, token.HashOf(name)))
+		keys[name] = []string{"read", "write"}
+	}
+	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) { s.Scopes = []v1alpha1.ScopeDefinition{{Name: "read"}, {Name: "write"}} }))
+	for name, want := range keys {
+		h := hash
+		if name != "k" {
+			h = token.HashOf(name)
+		}
+		if got := mustFind(t, x, h).Key.Scopes.List(); !slices.Equal(got, want) {
+			t.Errorf("%s has %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestAWorkspaceThatAppearsIsNeverSeenWithTheScopesOfNoCatalogue(t *testing.T) {
 	x := New()
 	x.SetApiKey(key("k"))
@@ -209,11 +231,17 @@ func TestAWorkspaceThatAppearsIsNeverSeenWithTheScopesOfNoCatalogue(t *testing.T
 func TestAnUpdateThatChangesNothingKeepsTheEntry(t *testing.T) {
 	x := serving(t, key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l") }))
 	x.SetKeyLimit(perMinute("l", 1))
+	described := func(text string) func(*v1alpha1.WorkspaceSpec) {
+		return func(s *v1alpha1.WorkspaceSpec) {
+			s.Scopes = []v1alpha1.ScopeDefinition{{Name: "write", Description: text, Implies: []v1alpha1.Scope{"list"}}}
+		}
+	}
+	x.SetWorkspace(shop(described("Write.")))
 	before := mustFind(t, x, hash).Key
 	k := key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l") })
 	k.Status.State = "Active"
 	x.SetApiKey(k)
-	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) { s.DisplayName = "The Shop"; s.Suspended = true }))
+	x.SetWorkspace(shop(described("Write things."), func(s *v1alpha1.WorkspaceSpec) { s.DisplayName = "The Shop"; s.Suspended = true }))
 	x.SetServiceAccount(robot(func(s *v1alpha1.ServiceAccountSpec) { s.Suspended = true }))
 	x.SetKeyLimit(perMinute("l", 1))
 	x.SetCredential("secret", issuedFor("k", hash))

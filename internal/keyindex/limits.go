@@ -24,8 +24,7 @@ func (l *keyLimit) counts() bool {
 // SetKeyLimit takes note of a KeyLimit, new or changed. The index keeps the object, which must
 // not be changed afterwards.
 func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	defer x.lockWide()()
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
 	l := x.limit(name)
 	before := l.object
@@ -46,8 +45,7 @@ func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
 
 // DeleteKeyLimit takes note that a KeyLimit is gone. It is not kept to from then on.
 func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	defer x.lockWide()()
 	l := x.limits[name]
 	if l == nil || l.object == nil {
 		return
@@ -61,9 +59,15 @@ func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
 }
 
 func (x *Index) compileReferrers(l *keyLimit) {
-	for r := range l.referrers {
-		x.compile(r.dependents())
-	}
+	x.compile(func(yield func(*apiKey) bool) {
+		for r := range l.referrers {
+			for k := range r.dependents() {
+				if !yield(k) {
+					return
+				}
+			}
+		}
+	})
 }
 
 // limit finds the KeyLimit of a name, or makes room for it.

@@ -68,7 +68,7 @@ func (c cluster) answer(h token.Hash) answer {
 	if w != nil {
 		a.Workspace = fmt.Sprint("ns/", w.Name, w.Spec.Suspended)
 	}
-	if w != nil && (k.Spec.ServiceAccountRef == nil || account != nil) {
+	if w != nil && (k.Spec.ServiceAccountRef == nil || account != nil) && k.Spec.State != v1alpha1.KeyRevoked {
 		a.Scopes = scope.Effective(texts(k.Spec.Scopes), ceiling, catalogue(w.Spec.Scopes)).List()
 	}
 	a.End = expiresAt(&k.Spec, oldest)
@@ -168,7 +168,7 @@ func drawWorkspace(t *rapid.T) *v1alpha1.Workspace {
 	w.Spec.Suspended = rapid.Bool().Draw(t, "suspended")
 	w.Spec.LimitRefs = drawRefs(t)
 	if rapid.Bool().Draw(t, "with a catalogue") {
-		w.Spec.Scopes = []v1alpha1.ScopeDefinition{{Name: "a", Implies: []v1alpha1.Scope{"a.b"}}}
+		w.Spec.Scopes = []v1alpha1.ScopeDefinition{{Name: "a", Implies: []v1alpha1.Scope{rapid.SampledFrom([]v1alpha1.Scope{"a.b", "b"}).Draw(t, "implied")}}}
 	}
 	return w
 }
@@ -195,6 +195,7 @@ func drawLimit(t *rapid.T) *v1alpha1.KeyLimit {
 
 func drawKey(t *rapid.T) *v1alpha1.ApiKey {
 	k := &v1alpha1.ApiKey{ObjectMeta: drawMeta(t, "k"), Spec: v1alpha1.ApiKeySpec{WorkspaceRef: drawRef(t, "w"), Scopes: drawScopes(t), LimitRefs: drawRefs(t)}}
+	k.Spec.State = rapid.SampledFrom([]v1alpha1.KeyState{"", v1alpha1.KeyActive, v1alpha1.KeyRevoked}).Draw(t, "state")
 	if rapid.Bool().Draw(t, "of an account") {
 		account := drawRef(t, "a")
 		k.Spec.ServiceAccountRef = &account
@@ -217,7 +218,16 @@ func drawCredential(t *rapid.T) (string, credential.Credential) {
 
 // change draws one change, makes it in the model and returns it for an index.
 func (c cluster) change(t *rapid.T) func(*Index) {
-	switch rapid.IntRange(0, 9).Draw(t, "change") {
+	return c.draw(t, rapid.IntRange(0, 9).Draw(t, "change"))
+}
+
+// changeKey draws a change of a key or a credential, which may come amid any other.
+func (c cluster) changeKey(t *rapid.T) func(*Index) {
+	return c.draw(t, rapid.IntRange(3, 8).Draw(t, "change amid"))
+}
+
+func (c cluster) draw(t *rapid.T, change int) func(*Index) {
+	switch change {
 	case 0:
 		o := drawWorkspace(t)
 		c.workspaces[o.Name] = o
@@ -296,6 +306,11 @@ func (c cluster) arrivals() []func(*Index) {
 func TestAnyHistoryEndsInWhatTheObjectsSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		model, x := newCluster(), New()
+		x.between = func() {
+			if rapid.Bool().Draw(t, "amid") {
+				model.changeKey(t)(x)
+			}
+		}
 		for range rapid.IntRange(1, 60).Draw(t, "changes") {
 			model.change(t)(x)
 		}
@@ -323,7 +338,7 @@ func compare(t *rapid.T, when string, model cluster, x *Index) {
 	}
 }
 
-// Readers and a writer at once: a key that is declared throughout is never missing, and a
+// Readers and writers at once: a key that is declared throughout is never missing, and a
 // lookup never sees the scopes of no catalogue.
 func TestReadersSeeOnlyWholeStates(t *testing.T) {
 	x := New()
@@ -359,15 +374,21 @@ func TestReadersSeeOnlyWholeStates(t *testing.T) {
 			}
 		})
 	}
+	var writers sync.WaitGroup
+	writers.Go(func() {
+		for i := range 500 {
+			x.DeleteWorkspace(in("shop"))
+			x.SetWorkspace(narrow(i%2 == 0))
+		}
+	})
 	for i := range 500 {
-		x.DeleteWorkspace(in("shop"))
-		x.SetWorkspace(narrow(i%2 == 0))
 		x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.DisplayName = fmt.Sprint(i) }))
 		end := now.Add(time.Duration(i) * time.Second)
 		c := issuedFor("k", hash)
 		c.NotAfter = &end
 		x.SetCredential("secret", c)
 	}
+	writers.Wait()
 	close(done)
 	readers.Wait()
 }

@@ -3,6 +3,7 @@ package keyindex
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -192,5 +193,49 @@ func TestASlowReaderJoinsNothingThatNeverWas(t *testing.T) {
 	})
 	if !ok || found.Workspace.Suspended || found.Key.Scopes.Has("write") {
 		t.Errorf("found %v: %+v with scopes %v", ok, found.Workspace, found.Key.Scopes.List())
+	}
+}
+
+// Compiling one tenant's keys can take long, and no other's revocation may wait for its end.
+func TestStoppingDoesNotWaitForTheKeysOfOthers(t *testing.T) {
+	tests := map[string]struct {
+		stop func(*Index)
+		want policy.Code
+	}{
+		"an ApiKey revoked": {func(x *Index) {
+			x.SetApiKey(key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyRevoked }))
+		}, policy.CodeKeyRevoked},
+		"an ApiKey deleted":          {func(x *Index) { x.DeleteApiKey(in("k")) }, policy.CodeKeyInvalid},
+		"a credential deleted":       {func(x *Index) { x.DeleteCredential("secret") }, policy.CodeKeyInvalid},
+		"a ServiceAccount suspended": {func(x *Index) { x.SetServiceAccount(robot(suspendedRobot)) }, policy.CodeAccountSuspended},
+		"a ServiceAccount deleted":   {func(x *Index) { x.DeleteServiceAccount(in("robot")) }, policy.CodeKeyInvalid},
+		"a Workspace suspended":      {func(x *Index) { x.SetWorkspace(shop(suspendedShop)) }, policy.CodeWorkspaceSuspended},
+		"a Workspace deleted":        {func(x *Index) { x.DeleteWorkspace(in("shop")) }, policy.CodeKeyInvalid},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			x := serving(t, key("k", ofRobot))
+			x.SetApiKey(key("of another", func(s *v1alpha1.ApiKeySpec) { s.WorkspaceRef.Name = "other" }))
+			x.SetCredential("secret of another", issuedFor("of another", token.HashOf("another")))
+
+			other := shop()
+			other.ObjectMeta = meta("other")
+			ended := make(chan struct{})
+			x.between = func() {
+				x.between = nil
+				go func() {
+					defer close(ended)
+					test.stop(x)
+				}()
+				for check(x, hash) != test.want {
+					runtime.Gosched() // for ever, if it has to wait for us
+				}
+			}
+			x.SetWorkspace(other)
+			<-ended
+			if got := check(x, hash); got != test.want {
+				t.Errorf("in the end the key is %s", got)
+			}
+		})
 	}
 }

@@ -1,7 +1,8 @@
 package keyindex
 
 import (
-	"k8s.io/apimachinery/pkg/api/equality"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -20,9 +21,12 @@ type workspace struct {
 // SetWorkspace takes note of a Workspace, new or changed. The index keeps the object, which
 // must not be changed afterwards.
 func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
+	value := &policy.Workspace{ID: name.String(), Suspended: object.Spec.Suspended}
+	if value.Suspended {
+		x.stopWorkspace(name, value)
+	}
+	defer x.lockWide()()
 	w := x.workspace(name)
 	if w.object != nil && w.object.UID != object.UID {
 		// Deleted and made again while nobody looked: not the same tenant.
@@ -33,7 +37,6 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	if before == nil {
 		x.counts.Workspaces++
 	}
-	value := &policy.Workspace{ID: name.String(), Suspended: object.Spec.Suspended}
 	w.object = object
 	if before != nil && sameForKeys(&before.Spec, &object.Spec) {
 		w.value.Store(value)
@@ -46,9 +49,19 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 
 // DeleteWorkspace takes note that a Workspace is gone. Its keys grant nothing from then on.
 func (x *Index) DeleteWorkspace(name types.NamespacedName) {
+	x.stopWorkspace(name, nil)
+	defer x.lockWide()()
+	x.deleteWorkspace(name)
+}
+
+// stopWorkspace shows readers at once that a Workspace is suspended or gone. The rest may have
+// to wait for keys of others that are being compiled.
+func (x *Index) stopWorkspace(name types.NamespacedName, value *policy.Workspace) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.deleteWorkspace(name)
+	if w := x.workspaces[name]; w != nil && w.object != nil {
+		w.value.Store(value)
+	}
 }
 
 func (x *Index) deleteWorkspace(name types.NamespacedName) {
@@ -84,7 +97,12 @@ func (x *Index) releaseWorkspace(name types.NamespacedName) {
 // sameForKeys says whether two states of a Workspace make no difference to what its keys are
 // compiled to. Its suspension does not: that is looked at when a key is looked up.
 func sameForKeys(a, b *v1alpha1.WorkspaceSpec) bool {
-	return equality.Semantic.DeepEqual(a.Scopes, b.Scopes) && equality.Semantic.DeepEqual(a.LimitRefs, b.LimitRefs)
+	return slices.EqualFunc(a.Scopes, b.Scopes, sameDefinition) && slices.Equal(a.LimitRefs, b.LimitRefs)
+}
+
+// sameDefinition ignores the description, which is for people.
+func sameDefinition(a, b v1alpha1.ScopeDefinition) bool {
+	return a.Name == b.Name && slices.Equal(a.Implies, b.Implies)
 }
 
 func limitRefs(object *v1alpha1.Workspace) []v1alpha1.LocalReference {
