@@ -186,6 +186,10 @@ func TestScopesFollowCatalogueAndCeiling(t *testing.T) {
 		s.Scopes = []v1alpha1.ScopeDefinition{{Name: "write", Implies: []v1alpha1.Scope{"list"}}}
 	}))
 	expect("with a catalogue", "list", "write")
+	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) {
+		s.Scopes = []v1alpha1.ScopeDefinition{{Name: "write", Implies: []v1alpha1.Scope{"list", "search"}}}
+	}))
+	expect("with a catalogue that implies more", "list", "search", "write")
 	x.SetServiceAccount(robot(func(s *v1alpha1.ServiceAccountSpec) { s.Scopes = []v1alpha1.Scope{"list"} }))
 	expect("with a ceiling")
 	x.SetWorkspace(shop())
@@ -206,7 +210,9 @@ func TestEachKeyKeepsItsOwnCeiling(t *testing.T) {
 		x.SetCredential("of "+name, issuedFor(name, token.HashOf(name)))
 		keys[name] = []string{"read", "write"}
 	}
-	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) { s.Scopes = []v1alpha1.ScopeDefinition{{Name: "read"}, {Name: "write"}} }))
+	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) {
+		s.Scopes = []v1alpha1.ScopeDefinition{{Name: "read"}, {Name: "write"}}
+	}))
 	for name, want := range keys {
 		h := hash
 		if name != "k" {
