@@ -26,6 +26,9 @@ func setUpLogs(level string) (logr.Logger, error) {
 	)
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	// Or client-go would find our logger in a context, and at high levels log whole requests and
+	// answers with it: Secrets.
+	klog.EnableContextualLogging(false)
 	return log, nil
 }
 

@@ -45,7 +45,7 @@ func newManager(config *rest.Config, f operatorFlags) (ctrl.Manager, error) {
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 			TLSOpts:        []func(*tls.Config){certificate.Configure},
 		},
-		WebhookServer: webhook.NewServer("", f.webhookPort, f.certDir),
+		WebhookServer: webhook.NewServer(f.webhookHost, f.webhookPort, f.certDir),
 	})
 	if err != nil {
 		return nil, err

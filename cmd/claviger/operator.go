@@ -23,6 +23,7 @@ type operatorFlags struct {
 	namespace, logLevel        string
 	leaderElect                bool
 	healthAddress, metricsAddr string
+	webhookHost                string
 	webhookPort                int
 	certDir, certSecret, certs string
 	webhookDNSNames            []string
@@ -50,6 +51,7 @@ func operatorCommand() *cobra.Command {
 	flags.BoolVar(&f.leaderElect, "leader-elect", true, "let one of several operators work and the others stand by")
 	flags.StringVar(&f.healthAddress, "health-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&f.metricsAddr, "metrics-bind-address", ":8443", "address of /metrics, over HTTPS and for those whom Kubernetes allows; 0: nowhere")
+	flags.StringVar(&f.webhookHost, "webhook-host", "", "address that the admission webhook listens on; empty: all")
 	flags.IntVar(&f.webhookPort, "webhook-port", 9443, "port of the admission webhook")
 	flags.StringVar(&f.certDir, "cert-dir", "/var/run/claviger/certs", "directory with tls.crt, tls.key and ca.crt; they may appear later")
 	flags.StringVar(&f.certSecret, "cert-secret", "claviger-certs", "Secret in the operator's namespace that the certificates are kept in")

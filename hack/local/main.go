@@ -22,9 +22,11 @@ import (
 )
 
 type options struct {
-	dir     string
-	binary  string
-	samples bool
+	dir    string
+	binary string
+	// Of operator and verifier; empty: their own default.
+	logLevel string
+	samples  bool
 	// By what listens on them; 0 takes the port of the last run, or else a free one.
 	ports map[string]*int
 }
@@ -51,6 +53,7 @@ func parse(args []string) (options, error) {
 	flags := pflag.NewFlagSet("local", pflag.ContinueOnError)
 	flags.StringVar(&opts.dir, "dir", filepath.Join(root, ".local"), "directory for data, logs and credentials; a second run over the same one goes on with its keys")
 	flags.StringVar(&opts.binary, "binary", filepath.Join(root, "bin", "claviger"), "the claviger program")
+	flags.StringVar(&opts.logLevel, "log-level", "", "log level of operator and verifier: error, info, debug or a number from 1 to 127")
 	flags.BoolVar(&opts.samples, "samples", true, "apply config/samples to the namespace default")
 	for name, what := range portNames {
 		opts.ports[name] = flags.Int(name+"-port", 0, "port of "+what+"; 0 takes that of the last run, or a free one")

@@ -19,11 +19,12 @@ type workload struct {
 // addresses are this machine's only.
 func overrides(opts options, ports map[string]int) map[string]map[string]string {
 	certs := filepath.Join(opts.dir, "certs")
-	return map[string]map[string]string{
+	values := map[string]map[string]string{
 		operator: {
 			"kubeconfig":           kubeconfigPath(opts, operator),
 			"health-bind-address":  loopback(ports[healthPort]),
 			"metrics-bind-address": loopback(ports[metricsPort]),
+			"webhook-host":         "127.0.0.1",
 			"webhook-port":         fmt.Sprint(ports[webhookPort]),
 			"verifier-url":         fmt.Sprintf("https://localhost:%d", ports[adminPort]),
 			"cert-dir":             certs,
@@ -37,6 +38,10 @@ func overrides(opts options, ports map[string]int) map[string]map[string]string 
 			"cert-dir":     certs,
 		},
 	}
+	if opts.logLevel != "" {
+		values[operator]["log-level"], values[verifier]["log-level"] = opts.logLevel, opts.logLevel
+	}
+	return values
 }
 
 const (

@@ -78,8 +78,9 @@ func Start(dir string) (*Stack, error) {
 			return nil, fmt.Errorf("building claviger: %w\n%s", err, out)
 		}
 	}
-	s := &Stack{Dir: dir, output: &tail{}}
-	s.launcher = []string{launcher, "--dir", dir, "--binary", binary, "--samples=false"}
+	s := &Stack{Dir: filepath.Join(dir, "state"), output: &tail{}}
+	// All that can be logged is logged: whatever a test searches the logs for is not there.
+	s.launcher = []string{launcher, "--dir", s.Dir, "--binary", binary, "--samples=false", "--log-level=127"}
 	return s, s.start()
 }
 
