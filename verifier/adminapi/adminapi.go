@@ -51,7 +51,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		Handler:           s.Handler(),
 		TLSConfig:         &tls.Config{},
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		// Of a body that nobody reads, too. Profiles are long in being written, not in being asked for.
+		ReadTimeout: 10 * time.Second,
+		IdleTimeout: 2 * time.Minute,
 		// Failed handshakes are what scanners and early clients cause: nothing to act on.
 		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.Log.V(1)), slog.LevelInfo),
 	}

@@ -169,6 +169,7 @@ func TestWhereAKeyMayStand(t *testing.T) {
 		"Bearer":                       {func(k string) []string { return []string{"Authorization: Bearer " + k} }, 200},
 		"bearer, in small letters":     {func(k string) []string { return []string{"Authorization: bearer   " + k} }, 200},
 		"Basic, the key alone":         {func(k string) []string { return []string{"Authorization: Basic " + encode([]byte(k))} }, 200},
+		"Basic, encoded by a shell":    {func(k string) []string { return []string{"Authorization: Basic " + encode([]byte(k+"\n"))} }, 200},
 		"Basic, the key as user":       {func(k string) []string { return []string{"Authorization: Basic " + encode([]byte(k+":"))} }, 200},
 		"Basic, the key as password":   {func(k string) []string { return []string{"Authorization: Basic " + encode([]byte("me:"+k))} }, 200},
 		"Basic, the key as both":       {func(k string) []string { return []string{"Authorization: Basic " + encode([]byte(k+":"+k))} }, 200},

@@ -71,6 +71,7 @@ func basicKeys(credentials string) []string {
 	if !ok {
 		return []string{undecodable}
 	}
+	text = strings.TrimRight(text, "\r\n") // echo "$KEY" | base64
 	user, password, isPair := strings.Cut(text, ":")
 	if !isPair {
 		return []string{text}
