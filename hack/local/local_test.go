@@ -75,6 +75,37 @@ func TestTheLockTellsWhoHoldsItAndWhetherTheyCrashed(t *testing.T) {
 	}
 }
 
+func TestADirectoryOfSomebodyElsesIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := takeLock(dir); err == nil || !strings.Contains(err.Error(), "--dir") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoPortIsGivenTwice(t *testing.T) {
+	opts := noDemands(t.TempDir())
+	first, err := choosePorts(t.Context(), opts, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What one had in the last run, another demands.
+	*opts.ports[verifierPort] = first[webhookPort]
+	ports, err := choosePorts(t.Context(), opts, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ports[verifierPort] != first[webhookPort] || ports[webhookPort] == ports[verifierPort] {
+		t.Errorf("the verifier got %d and the webhook %d", ports[verifierPort], ports[webhookPort])
+	}
+	*opts.ports[adminPort] = first[webhookPort]
+	if _, err := choosePorts(t.Context(), opts, false); err == nil || !strings.Contains(err.Error(), "same") {
+		t.Errorf("one port was demanded twice, and the answer was %v", err)
+	}
+}
+
 func TestPortsStayTheSameWhileTheyAreFree(t *testing.T) {
 	opts := noDemands(t.TempDir())
 	first, err := choosePorts(t.Context(), opts, false)

@@ -22,6 +22,9 @@ func takeLock(dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := requireOwn(dir); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -31,6 +34,21 @@ func takeLock(dir string) (*lock, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return l, nil
+}
+
+// requireOwn refuses a directory with files of somebody else's: a run moves its logs about.
+func requireOwn(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "lock")); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s holds other things than a run of Claviger: give a new or an empty --dir", dir)
+	}
+	return nil
 }
 
 func lockFile(file *os.File) (*lock, error) {

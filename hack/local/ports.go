@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,28 +48,51 @@ func choosePorts(ctx context.Context, opts options, leftByCrash bool) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	for name := range portNames {
+	used := map[int]string{}
+	for _, name := range demandedFirst(opts.ports) {
 		if demanded := *opts.ports[name]; demanded != 0 {
+			if other := used[demanded]; other != "" {
+				return nil, fmt.Errorf("--%s-port and --%s-port are the same: give them two", other, name)
+			}
 			ports[name] = demanded
 		}
 		if leftByCrash {
 			waitUntilFree(ctx, ports[name])
 		}
 		switch {
-		case ports[name] != 0 && isFree(ports[name]):
+		case ports[name] != 0 && used[ports[name]] == "" && isFree(ports[name]):
 		case *opts.ports[name] != 0:
 			return nil, fmt.Errorf("port %d is taken: give --%s-port another, or none", ports[name], name)
 		default:
-			if ports[name], err = controlplane.FreePort(); err != nil {
+			if ports[name], err = freePort(used); err != nil {
 				return nil, err
 			}
 		}
+		used[ports[name]] = name
 	}
 	content, err := json.MarshalIndent(ports, "", "  ")
 	if err != nil {
 		return nil, err
 	}
 	return ports, os.WriteFile(file, append(content, '\n'), 0o600)
+}
+
+// demandedFirst orders the names so that no port is given away that a flag demands.
+func demandedFirst(demanded map[string]*int) []string {
+	names := slices.Sorted(maps.Keys(portNames))
+	slices.SortStableFunc(names, func(a, b string) int {
+		return cmp.Compare(min(1, *demanded[b]), min(1, *demanded[a]))
+	})
+	return names
+}
+
+func freePort(used map[int]string) (int, error) {
+	for {
+		port, err := controlplane.FreePort()
+		if err != nil || used[port] == "" {
+			return port, err
+		}
+	}
 }
 
 func readPorts(file string) (map[string]int, error) {
