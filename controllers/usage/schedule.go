@@ -2,6 +2,7 @@ package usage
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -38,8 +39,11 @@ type schedule struct {
 // entry is a key whose status is out of date.
 type entry struct {
 	key usagefeed.Key
-	// shown is the last use that the status tells of; zero where it tells of none.
+	// shown is the last use that the status tells of; zero where it tells of none. After a
+	// failed write it is the time of that.
 	shown time.Time
+	// refused says that the last write was.
+	refused bool
 	// due is when the key may be written; order is that of arrival.
 	due   time.Time
 	order int64
@@ -128,14 +132,18 @@ func (s *schedule) written(id string, now time.Time) {
 }
 
 // again puts back a key that could not be written, to be tried from due on. By then the
-// others come first, so that one key that always fails holds up nobody. What was observed of
-// it in the meantime is newer and stays.
+// others come first, so that keys which always fail hold up nobody. What was observed of it
+// in the meantime is newer and stays.
 func (s *schedule) again(e *entry, now, due time.Time) {
-	if s.pending[e.key.ID] != nil {
-		return
+	if newer := s.pending[e.key.ID]; newer != nil {
+		e.key = newer.key
+		s.ready.remove(newer)
+		s.waiting.remove(newer)
 	}
+	e.shown, e.due = now, due
 	s.mayWrite[e.key.ID] = due
-	s.observe(e.key, now, now)
+	s.pending[e.key.ID] = e
+	heap.Push(&s.waiting, e)
 }
 
 // pause writes nothing until resume.
@@ -166,4 +174,10 @@ func (q *queue) Pop() any {
 	q.entries[last] = nil
 	q.entries = q.entries[:last]
 	return e
+}
+
+func (q *queue) remove(e *entry) {
+	if i := slices.Index(q.entries, e); i >= 0 {
+		heap.Remove(q, i)
+	}
 }

@@ -154,6 +154,24 @@ func TestAFailedWriteDoesNotPutOldUsageOverNewer(t *testing.T) {
 	}
 }
 
+func TestAKeyThatFailsWaitsEvenIfItIsUsedMeanwhile(t *testing.T) {
+	s := newSchedule(unlimited, noJitter)
+	s.observe(key("a", 1), time.Time{}, start)
+	e, _ := s.next(start)
+	s.observe(key("a", 2), time.Time{}, start)
+	s.observe(key("b", 1), start.Add(-time.Second), start)
+	s.again(e, start, start.Add(time.Minute))
+	if got := drain(s, start.Add(time.Second)); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("written at once: %v, want b", got)
+	}
+	if e, _ := s.next(start.Add(time.Minute)); e == nil || e.key.Total.Requests != 2 {
+		t.Errorf("after a minute %v is written, want 2 requests", e)
+	}
+	if len(s.pending)+s.ready.Len()+s.waiting.Len() != 0 {
+		t.Error("something is left of a key that was taken out")
+	}
+}
+
 func TestMemoryFollowsTheKeysInUse(t *testing.T) {
 	s := newSchedule(unlimited, noJitter)
 	for i := range 100 {

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,9 +52,11 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 	case resultWritten:
 		w.schedule.written(e.key.ID, now)
 	case resultRefused:
-		// Trying the same again would end the same.
-		w.log.Error(err, "The usage of a key was refused; its next use is tried again", "keyID", e.key.ID)
-		w.schedule.written(e.key.ID, now)
+		if !e.refused {
+			w.log.Error(err, "The usage of a key was refused; it is tried again every minute or so", "keyID", e.key.ID)
+		}
+		e.refused = true
+		w.schedule.again(e, now, now.Add(writeEvery+w.schedule.jitter()))
 	case resultConflict:
 		w.schedule.again(e, now, now.Add(firstRetry))
 	case resultFailed:
@@ -74,7 +77,7 @@ const (
 	resultUnchanged = "unchanged"
 	resultGone      = "gone"     // the ApiKey was deleted
 	resultConflict  = "conflict" // the ApiKey is newer than the cache, perhaps another one
-	resultRefused   = "refused"
+	resultRefused   = "refused"  // this ApiKey's, perhaps by a policy of its namespace
 	resultFailed    = "failed"
 )
 
@@ -99,11 +102,23 @@ func (w *WriteBack) write(ctx context.Context, e *entry) (result string, err err
 		return resultGone, nil
 	case apierrors.IsConflict(err):
 		return resultConflict, nil
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return resultRefused, err
-	default:
+	case concernsAll(err):
 		return resultFailed, err
+	default:
+		return resultRefused, err
 	}
+}
+
+// concernsAll says whether a write of any other key would fail the same. An answer is about
+// one key unless it says that the API server is overloaded, slow or away, or does not know
+// the operator: whoever may set up admission for one namespace must not stop the others.
+func concernsAll(err error) bool {
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return true // it was not reached
+	}
+	return apierrors.IsTooManyRequests(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsUnauthorized(err)
 }
 
 // retryAfter is how long to leave the API server alone: as long as it asks for, and longer
