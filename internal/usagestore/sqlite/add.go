@@ -13,7 +13,9 @@ import (
 )
 
 // Of two values for the last use the newer one is kept, and of two months the later one, so
-// that roll-ups may be added in any order.
+// that roll-ups may be added in any order. But a last use that is leapAfter ahead of the one
+// to add was stamped by a clock that was wrong for a moment, and would otherwise stay until
+// the world has caught up with it; of the month Changes takes care.
 const upsertKey = `
 INSERT INTO keys (key, workspace, seq, requests, denied, month, month_requests, month_denied, last_used_ms, remaining, reset_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -25,10 +27,14 @@ ON CONFLICT (key) DO UPDATE SET
     month          = max(month, excluded.month),
     month_requests = iif(month <= excluded.month, excluded.month_requests, 0) + iif(month >= excluded.month, month_requests, 0),
     month_denied   = iif(month <= excluded.month, excluded.month_denied, 0) + iif(month >= excluded.month, month_denied, 0),
-    remaining      = iif(last_used_ms <= excluded.last_used_ms, excluded.remaining, remaining),
-    reset_ms       = iif(last_used_ms <= excluded.last_used_ms, excluded.reset_ms, reset_ms),
-    last_used_ms   = max(last_used_ms, excluded.last_used_ms)
+    remaining      = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?12, remaining, excluded.remaining),
+    reset_ms       = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?12, reset_ms, excluded.reset_ms),
+    last_used_ms   = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?12, last_used_ms, excluded.last_used_ms)
 RETURNING id`
+
+// leapAfter is more than roll-ups are ever out of order by: there is one recorder, and it
+// adds them one after the other.
+const leapAfter = time.Hour
 
 const upsertHour = `
 INSERT INTO hours (hour, key_id, code, count) VALUES (?, ?, ?, ?)
@@ -124,7 +130,7 @@ func (c *change) write(ctx context.Context, seq int64, keys, hours *sql.Stmt) er
 	var id int64
 	err := keys.QueryRowContext(ctx, c.key, c.last.Workspace, seq, c.total.Requests, c.total.Denied,
 		c.month.Start.Unix(), c.month.Requests, c.month.Denied,
-		c.last.UsedAt.UnixMilli(), remaining, resetAt).Scan(&id)
+		c.last.UsedAt.UnixMilli(), remaining, resetAt, leapAfter.Milliseconds()).Scan(&id)
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,22 @@ const deleteHours = `
 DELETE FROM hours WHERE (hour, key_id, code) IN (
     SELECT hour, key_id, code FROM hours WHERE hour < ? ORDER BY hour LIMIT ?)`
 
+const anyHour = `SELECT EXISTS (SELECT 1 FROM hours WHERE hour >= ? AND hour < ?)`
+
 // Expire deletes the hours that are past keeping. It returns how many rows went.
+//
+// What is deleted does not come back, and a clock may be years ahead for a moment, in which
+// it may even stamp some uses. So nothing goes unless the month before the current one was
+// used too: a clock that leaped has no such month, or is at most one month early. Where
+// really nothing was used for so long there is nothing new either that would need the space.
 func (s *Store) Expire(ctx context.Context, now time.Time) (int64, error) {
-	oldest := usagefeed.PeriodStart(now).AddDate(0, -KeptMonths, 0)
+	month := usagefeed.PeriodStart(now)
+	var credible bool
+	err := s.reader.QueryRowContext(ctx, anyHour, month.AddDate(0, -1, 0).Unix(), month.Unix()).Scan(&credible)
+	if err != nil || !credible {
+		return 0, s.explain(err)
+	}
+	oldest := month.AddDate(0, -KeptMonths, 0)
 	var total int64
 	for {
 		result, err := s.writer.ExecContext(ctx, deleteHours, oldest.Unix(), deleteChunk)

@@ -233,16 +233,16 @@ func TestHoursAreKeptForThirteenMonths(t *testing.T) {
 	oldestKept := time.Date(2025, time.October, 1, 0, 0, 0, 0, time.UTC)
 	add(t, store,
 		event("a", oldestKept.Add(-time.Hour), "VALID"), event("a", oldestKept.Add(-time.Hour), "KEY_EXPIRED"),
-		event("a", oldestKept, "VALID"), event("a", november, "VALID"))
+		event("a", oldestKept, "VALID"), event("a", november.AddDate(0, -1, 0), "VALID"), event("a", november, "VALID"))
 	deleted, err := store.Expire(context.Background(), november)
 	if err != nil || deleted != 2 {
 		t.Fatalf("deleted %d rows, %v; want 2", deleted, err)
 	}
-	if got, want := hourlyRows(t, store), "2025-10-01T00 VALID 1, 2026-11-21T10 VALID 1"; got != want {
+	if got, want := hourlyRows(t, store), "2025-10-01T00 VALID 1, 2026-10-21T10 VALID 1, 2026-11-21T10 VALID 1"; got != want {
 		t.Errorf("kept %s, want %s", got, want)
 	}
-	if key := only(t, changes(t, store, 0, november)); key.Total.Requests != 3 {
-		t.Errorf("%d requests in total after hours expired, want 3", key.Total.Requests)
+	if key := only(t, changes(t, store, 0, november)); key.Total.Requests != 4 {
+		t.Errorf("%d requests in total after hours expired, want 4", key.Total.Requests)
 	}
 }
 
