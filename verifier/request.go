@@ -44,7 +44,7 @@ func validateScopes(list string, scopes []string) error {
 	}
 	for i, s := range scopes {
 		if err := scope.Validate(s); err != nil {
-			return fmt.Errorf("scope %d of %s is malformed: %w", i+1, list, err)
+			return fmt.Errorf("scope %d of those required (%s) is malformed: %w", i+1, list, err)
 		}
 	}
 	return nil

@@ -91,8 +91,8 @@ func TestDecisions(t *testing.T) {
 		"from another network":      {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"10.0.0.0/8"} }, request: verifier.Request{ClientIP: from}, code: "ADDRESS_DENIED", status: 403, text: "API key may not be used from this address", known: true},
 		"from nobody knows where":   {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"10.0.0.0/8"} }, code: "ADDRESS_DENIED", status: 403, text: "API key may not be used from this address", known: true},
 		"from a link-local address": {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"fe80::/10"} }, request: verifier.Request{ClientIP: netip.MustParseAddr("fe80::1%eth0")}, code: "VALID", status: 200, known: true},
-		"a malformed scope":         {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "no scope"}}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: scope 2 of allOf is malformed: between the dots come words of letters, digits, _ and -, or * or **"},
-		"an empty scope":            {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{""}}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: scope 1 of anyOf is malformed: a scope must not be empty"},
+		"a malformed scope":         {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "no scope"}}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: scope 2 of those required (allOf) is malformed: between the dots come words of letters, digits, _ and -, or * or **"},
+		"an empty scope":            {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{""}}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: scope 1 of those required (anyOf) is malformed: a scope must not be empty"},
 		"scopes without end":        {request: verifier.Request{Scopes: verifier.Scopes{AllOf: slices.Repeat([]string{"read"}, 101)}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: allOf names more than 100 scopes"},
 		"an ApiKey that was deleted": {change: func(x *keyindex.Index) {
 			x.DeleteApiKey(types.NamespacedName{Namespace: indextest.Namespace, Name: "k"})

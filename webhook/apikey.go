@@ -31,7 +31,7 @@ func (v apiKeys) ValidateCreate(ctx context.Context, key *v1alpha1.ApiKey) (admi
 		return nil, err
 	}
 	warnings := append(missing(key, refs), endless(key, refs)...)
-	return append(warnings, v.missingLimits(ctx, key.Namespace, key.Spec.LimitRefs)...), nil
+	return append(warnings, v.missingLimits(ctx, key.Namespace, key.Spec.LimitRefs, "the key is issued once it does")...), nil
 }
 
 func (v apiKeys) ValidateUpdate(ctx context.Context, old, key *v1alpha1.ApiKey) (admission.Warnings, error) {

@@ -69,13 +69,13 @@ func (r reader) countOthers(ctx context.Context, key *v1alpha1.ApiKey, index, va
 	return count, nil
 }
 
-// missingLimits warns of limits that do not exist yet, because a misspelt one limits nothing. A warning
+// missingLimits warns of limits that do not exist yet, which may be misspelt, and what that means. A warning
 // is not worth refusing anything for, so what cannot be read is passed over.
-func (r reader) missingLimits(ctx context.Context, namespace string, refs []v1alpha1.LocalReference) (warnings admission.Warnings) {
+func (r reader) missingLimits(ctx context.Context, namespace string, refs []v1alpha1.LocalReference, meanwhile string) (warnings admission.Warnings) {
 	for _, ref := range refs {
 		exists, err := r.get(ctx, "KeyLimit", namespace, ref.Name, &v1alpha1.KeyLimit{})
 		if err == nil && !exists {
-			warnings = append(warnings, fmt.Sprintf("KeyLimit %q does not exist yet and limits nothing until it does", ref.Name))
+			warnings = append(warnings, fmt.Sprintf("KeyLimit %q does not exist yet: %s", ref.Name, meanwhile))
 		}
 	}
 	return warnings

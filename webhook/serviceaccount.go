@@ -23,7 +23,7 @@ func (v serviceAccounts) ValidateCreate(ctx context.Context, a *v1alpha1.Service
 	if err := refuse("ServiceAccount", a, validation.ServiceAccount(a, workspace)); err != nil {
 		return nil, err
 	}
-	warnings := v.missingLimits(ctx, a.Namespace, a.Spec.LimitRefs)
+	warnings := v.missingLimits(ctx, a.Namespace, a.Spec.LimitRefs, "it limits nothing until it does")
 	if workspace == nil {
 		warnings = append(warnings, fmt.Sprintf(
 			"Workspace %q does not exist yet: no key is issued for the account until it does", a.Spec.WorkspaceRef.Name))

@@ -59,9 +59,6 @@ type ApiKeySpec struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 
 	// ExpiresAt is when the key stops working.
-	//
-	// The rule keeps out what the schema's date-time lets pass and Go cannot read: one such
-	// object would end every list and watch of ApiKeys, and with them every revocation.
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
@@ -69,7 +66,7 @@ type ApiKeySpec struct {
 	// TTL is how long the key works from when it was issued, for example 2160h.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="must be at least 1s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
 	// +optional
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 

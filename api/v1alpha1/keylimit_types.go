@@ -47,7 +47,7 @@ type Rate struct {
 	// Per is the span, for example 1m: at least 1s, at most 744h.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('744h')",message="must be from 1s to 744h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('744h')",message="must be from 1s to 744h, in hours, minutes and seconds: 24h is a day"
 	Per metav1.Duration `json:"per"`
 
 	// Burst makes the rate a token bucket: so many requests may come at once, and

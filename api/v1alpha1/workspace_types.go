@@ -70,7 +70,7 @@ type KeyPolicy struct {
 	// 2160h. Unset, such a key does not expire.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="must be at least 1s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
 	// +optional
 	DefaultTTL *metav1.Duration `json:"defaultTTL,omitempty"`
 
@@ -78,7 +78,7 @@ type KeyPolicy struct {
 	// an end: its own or the default.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="must be at least 1s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
 	// +optional
 	MaxTTL *metav1.Duration `json:"maxTTL,omitempty"`
 

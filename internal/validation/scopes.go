@@ -70,7 +70,8 @@ func catalogue(workspace *v1alpha1.Workspace) (_ scope.Catalogue, known []string
 		definitions = append(definitions, scope.Definition{Name: string(d.Name), Implies: implies})
 		known = append(append(known, string(d.Name)), implies...)
 	}
-	return scope.NewCatalogue(definitions), known
+	slices.Sort(known)
+	return scope.NewCatalogue(definitions), slices.Compact(known)
 }
 
 // some names the first of a list that may be long.

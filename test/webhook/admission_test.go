@@ -252,7 +252,8 @@ func TestWhatDoesNotExistYet(t *testing.T) {
 	for _, want := range []string{
 		`Workspace "shop" does not exist yet: the key is issued once it does`,
 		`ServiceAccount "robot" (of keys.claviger.dev) does not exist yet`,
-		`KeyLimit "minute" does not exist yet and limits nothing until it does`,
+		`KeyLimit "minute" does not exist yet: the key is issued once it does`,
+		`KeyLimit "minute" does not exist yet: it limits nothing until it does`,
 		`Workspace "shop" does not exist yet: no key is issued for the account until it does`,
 	} {
 		if !given.has(want) {

@@ -76,7 +76,7 @@ func TestForwardAuthenticationRefuses(t *testing.T) {
 		"a query that cannot be read": {target: "/v1/auth?scope=%zz",
 			status: 400, code: "REQUEST_INVALID", text: "Bad request: the query cannot be read; write ?scope=a&scope=b", challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
 		"a malformed scope": {target: "/v1/auth?scope=read%0d%0aX-Evil:1",
-			status: 400, code: "REQUEST_INVALID", text: "Bad request: scope 1 of allOf is malformed: between the dots come words of letters, digits, _ and -, or * or **", challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
+			status: 400, code: "REQUEST_INVALID", text: "Bad request: scope 1 of those required (allOf) is malformed: between the dots come words of letters, digits, _ and -, or * or **", challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -95,7 +95,7 @@ func limitStates(limits []verifier.Limit) []limitState {
 	)
 	states := make([]limitState, len(limits))
 	for i, l := range limits {
-		states[i] = limitState{Name: names[i], Limit: l.Capacity, Remaining: l.Remaining, ResetAt: l.ResetAt.UTC()}
+		states[i] = limitState{Name: names[i], Limit: l.Capacity, Remaining: l.Remaining, ResetAt: l.ResetAt.UTC().Truncate(time.Millisecond)}
 	}
 	return states
 }
