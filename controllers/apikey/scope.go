@@ -10,7 +10,6 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/controllers/apikey/issuance"
 	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // scope is the work on one ApiKey: what is known, what was decided and what is in the way.
@@ -89,21 +88,8 @@ func (s *scope) issued() *credential.Credential {
 	return nil
 }
 
-// end is when a credential of the key ends; zero: never.
-func end(key *v1alpha1.ApiKey, c *credential.Credential) time.Time {
-	var explicit *time.Time
-	if key.Spec.ExpiresAt != nil {
-		explicit = &key.Spec.ExpiresAt.Time
-	}
-	var ttl time.Duration
-	if key.Spec.TTL != nil {
-		ttl = key.Spec.TTL.Duration
-	}
-	return policy.ExpiresAt(explicit, ttl, c.IssuedAt, c.NotAfter)
-}
-
 func expired(key *v1alpha1.ApiKey, c *credential.Credential, now time.Time) bool {
-	at := end(key, c)
+	at := c.End(&key.Spec)
 	return !at.IsZero() && !now.Before(at)
 }
 

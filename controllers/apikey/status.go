@@ -23,7 +23,7 @@ func desiredStatus(s *scope) v1alpha1.ApiKeyStatus {
 		desired.Hint = c.Hint
 		desired.IssuedAt = &metav1.Time{Time: c.IssuedAt}
 		desired.SecretName = key.SecretName()
-		if at := end(key, c); !at.IsZero() {
+		if at := c.End(&key.Spec); !at.IsZero() {
 			desired.ExpiresAt = &metav1.Time{Time: at.Truncate(time.Second)}
 		}
 	}
@@ -107,7 +107,7 @@ func (s *scope) untilEnd() time.Duration {
 	if c == nil {
 		return 0
 	}
-	at := end(s.key, c)
+	at := c.End(&s.key.Spec)
 	if at.IsZero() || !s.now.Before(at) {
 		return 0
 	}

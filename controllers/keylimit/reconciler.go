@@ -5,8 +5,6 @@ import (
 	"context"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/controllers/status"
-	"github.com/claviger-dev/claviger/controllers/watch"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
 	"github.com/claviger-dev/claviger/internal/validation"
 )
@@ -37,14 +34,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	desired := desiredStatus(limit, attached, r.Clock.Now())
-	if equality.Semantic.DeepEqual(limit.Status, desired) {
-		return reconcile.Result{}, nil
-	}
-	_, err = status.Apply(ctx, r.Writer, limit, &desired)
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: watch.Settle}, nil
-	}
-	return reconcile.Result{}, client.IgnoreNotFound(err)
+	return status.Keep(ctx, r.Writer, limit, limit.Status, desired, 0)
 }
 
 // desiredStatus is pure.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -56,14 +55,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	desired := desiredStatus(account, facts, keys, now)
-	if equality.Semantic.DeepEqual(account.Status, desired) {
-		return reconcile.Result{RequeueAfter: keys.UntilNextEnd}, nil
-	}
-	_, err = status.Apply(ctx, r.Writer, account, &desired)
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: watch.Settle}, nil
-	}
-	return reconcile.Result{RequeueAfter: keys.UntilNextEnd}, client.IgnoreNotFound(err)
+	return status.Keep(ctx, r.Writer, account, account.Status, desired, keys.UntilNextEnd)
 }
 
 // facts are what the status depends on besides the account itself.

@@ -6,13 +6,17 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/watch"
 )
 
 // FieldManager owns all of a status but an ApiKey's usage.
@@ -44,6 +48,19 @@ func Apply(ctx context.Context, writer client.Client, object client.Object, stat
 	err = writer.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(FieldManager), client.ForceOwnership)
 	return applied.GetResourceVersion(), err
+}
+
+// Keep applies a status unless the object has it, and says when to look again: after a
+// while (zero: not by itself), or soon where the object changed meanwhile.
+func Keep[Status any](ctx context.Context, writer client.Client, object client.Object, has, desired Status, again time.Duration) (reconcile.Result, error) {
+	if equality.Semantic.DeepEqual(has, desired) {
+		return reconcile.Result{RequeueAfter: again}, nil
+	}
+	_, err := Apply(ctx, writer, object, &desired)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: watch.Settle}, nil
+	}
+	return reconcile.Result{RequeueAfter: again}, client.IgnoreNotFound(err)
 }
 
 // Conditions are an object's conditions as they are rewritten. Those that stay as they

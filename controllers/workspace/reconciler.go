@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -55,14 +53,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	desired := desiredStatus(workspace, keys, missing, now)
-	if equality.Semantic.DeepEqual(workspace.Status, desired) {
-		return reconcile.Result{RequeueAfter: keys.UntilNextEnd}, nil
-	}
-	_, err = status.Apply(ctx, r.Writer, workspace, &desired)
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: watch.Settle}, nil
-	}
-	return reconcile.Result{RequeueAfter: keys.UntilNextEnd}, client.IgnoreNotFound(err)
+	return status.Keep(ctx, r.Writer, workspace, workspace.Status, desired, keys.UntilNextEnd)
 }
 
 // desiredStatus is pure.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
@@ -42,6 +43,19 @@ type Credential struct {
 // so that a repeated creation finds the first one.
 func Name(uid types.UID, generation int) string {
 	return fmt.Sprintf("key-%s-%d", uid, generation)
+}
+
+// End is when the credential stops working under a spec; zero: never.
+func (c Credential) End(spec *v1alpha1.ApiKeySpec) time.Time {
+	var explicit *time.Time
+	if spec.ExpiresAt != nil {
+		explicit = &spec.ExpiresAt.Time
+	}
+	var ttl time.Duration
+	if spec.TTL != nil {
+		ttl = spec.TTL.Duration
+	}
+	return policy.ExpiresAt(explicit, ttl, c.IssuedAt, c.NotAfter)
 }
 
 // Secret is the hashed Secret, for the operator's namespace.

@@ -4,7 +4,6 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -48,8 +47,7 @@ func (x *Index) entry(k *apiKey, c *credential.Credential, m *memo) *entry {
 			State:        state(spec.State),
 			Scopes:       m.scopes(k),
 			AllowedCIDRs: networks(spec.AllowedCIDRs),
-			IssuedAt:     c.IssuedAt,
-			ExpiresAt:    expiresAt(spec, c),
+			ExpiresAt:    c.End(spec),
 			Metadata:     metadata(spec.Metadata),
 		},
 		workspace: k.workspace,
@@ -86,18 +84,6 @@ func texts(scopes []v1alpha1.Scope) []string {
 		list[i] = string(s)
 	}
 	return list
-}
-
-func expiresAt(spec *v1alpha1.ApiKeySpec, c *credential.Credential) time.Time {
-	var explicit *time.Time
-	if spec.ExpiresAt != nil {
-		explicit = &spec.ExpiresAt.Time
-	}
-	var ttl time.Duration
-	if spec.TTL != nil {
-		ttl = spec.TTL.Duration
-	}
-	return policy.ExpiresAt(explicit, ttl, c.IssuedAt, c.NotAfter)
 }
 
 // networks keeps a place for what is no network: an empty list would mean from anywhere,

@@ -71,7 +71,7 @@ func (c cluster) answer(h token.Hash) answer {
 	if w != nil && (k.Spec.ServiceAccountRef == nil || account != nil) && k.Spec.State != v1alpha1.KeyRevoked {
 		a.Scopes = scope.Effective(texts(k.Spec.Scopes), ceiling, catalogue(w.Spec.Scopes)).List()
 	}
-	a.End = expiresAt(&k.Spec, oldest)
+	a.End = oldest.End(&k.Spec)
 
 	hold := func(refs []v1alpha1.LocalReference, referrer types.UID) {
 		for _, ref := range refs {

@@ -28,8 +28,7 @@ type Key struct {
 	State               State
 	Scopes              scope.Set
 	AllowedCIDRs        []netip.Prefix // empty: from anywhere
-	IssuedAt            time.Time
-	ExpiresAt           time.Time // zero: never
+	ExpiresAt           time.Time      // zero: never
 	Metadata            map[string]string
 }
 

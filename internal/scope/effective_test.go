@@ -18,7 +18,7 @@ func obviousEffective(granted, ceiling []string, definitions []Definition) Set {
 	limit := obviousExpand(obviousCut(ceiling, definitions), definitions)
 	var narrowed []string
 	for _, g := range granted {
-		if Covered(limit, g) {
+		if covered(limit, g) {
 			narrowed = append(narrowed, g)
 			continue
 		}
@@ -28,7 +28,7 @@ func obviousEffective(granted, ceiling []string, definitions []Definition) Set {
 			}
 		}
 	}
-	beyond := func(s string) bool { return !Covered(limit, s) }
+	beyond := func(s string) bool { return !covered(limit, s) }
 	return NewSet(slices.DeleteFunc(obviousExpand(narrowed, definitions), beyond))
 }
 
@@ -81,7 +81,7 @@ func TestEffectiveIsWhatItObviouslyMeans(t *testing.T) {
 		if !slices.Equal(got.List(), want.List()) {
 			t.Fatalf("%v under %v and %v:\n got %v\nwant %v", granted, ceiling, definitions, got.List(), want.List())
 		}
-		if concrete := drawConcrete(t); got.Has(concrete) != Covered(want.List(), concrete) {
+		if concrete := drawConcrete(t); got.Has(concrete) != covered(want.List(), concrete) {
 			t.Fatalf("%v has %s: %v", got.List(), concrete, got.Has(concrete))
 		}
 	})

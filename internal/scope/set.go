@@ -64,8 +64,3 @@ func (s Set) coveredBy(granted string) []string {
 }
 
 func isWild(s string) bool { return strings.Contains(s, one) }
-
-// Covered says whether one of the granted scopes covers the wanted one.
-func Covered(granted []string, wanted string) bool {
-	return slices.ContainsFunc(granted, func(g string) bool { return Covers(g, wanted) })
-}
