@@ -1,14 +1,35 @@
 package verifier
 
 import (
-	"net/http"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // Code names a decision: VALID, or why not. The names are part of the API.
 type Code = policy.Code
+
+// The decisions.
+const (
+	CodeValid              = policy.CodeValid
+	CodeKeyRequired        = policy.CodeKeyRequired
+	CodeKeyInvalid         = policy.CodeKeyInvalid
+	CodeKeyExpired         = policy.CodeKeyExpired
+	CodeKeyRevoked         = policy.CodeKeyRevoked
+	CodeKeyDisabled        = policy.CodeKeyDisabled
+	CodeWorkspaceSuspended = policy.CodeWorkspaceSuspended
+	CodeWorkspaceMismatch  = policy.CodeWorkspaceMismatch
+	CodeAccountSuspended   = policy.CodeAccountSuspended
+	CodeScopeInsufficient  = policy.CodeScopeInsufficient
+	CodeResourceDenied     = policy.CodeResourceDenied
+	CodeAddressDenied      = policy.CodeAddressDenied
+	CodeRateLimited        = policy.CodeRateLimited
+	CodeRequestInvalid     = policy.CodeRequestInvalid
+)
+
+// KeyID identifies a key: the UID of its ApiKey. Its String is the UID's text.
+type KeyID = keyid.ID
 
 // Decision is the answer.
 type Decision struct {
@@ -20,29 +41,38 @@ type Decision struct {
 	// Key is whose key it is. It is zero where that is not known or not for the asker to know.
 	Key Key
 	// Limits is how the key's limits stand, if they were asked: after VALID and RATE_LIMITED.
-	Limits []Limit
+	Limits Limits
 	// RetryAfter is how long to wait after RATE_LIMITED.
 	RetryAfter time.Duration
 	// At is when it was decided: what ResetAt of the limits is to be compared with.
 	At time.Time
+	// Checks are all that were made, in order, if the request asked for an explanation.
+	Checks []Check
 }
 
 // Valid says whether the request may pass.
 func (d *Decision) Valid() bool { return d.Code == policy.CodeValid }
 
+// Check is one step of a decision.
+type Check = policy.Result
+
 // Key is a key's identity. Its slice and map must not be changed.
 type Key struct {
-	ID             string
+	ID             KeyID
 	Name           string // of the ApiKey
 	Namespace      string
 	Workspace      string // the ID: namespace/name
 	Environment    string // live or test
 	DisplayName    string
 	ServiceAccount string   // empty: none
-	Scopes         []string // what the key may really do, in order
+	Scopes         []string // what the key may really do, in order; on the Resource, where one was asked for
+	Entity         Entity
 	Metadata       map[string]string
 	ExpiresAt      time.Time // zero: never
 }
+
+// Entity is to whom a key's usage is attributed; zero: nobody in particular.
+type Entity = policy.Entity
 
 // Limit is one rate of a KeyLimit, and how it stands.
 type Limit struct {
@@ -56,13 +86,38 @@ type Limit struct {
 	ResetAt time.Time
 }
 
-func answer(code Code) Decision {
-	status := code.Status()
-	if status == 0 {
-		// A code without a place in the vocabulary is our mistake, and must not pass for leave.
-		status = http.StatusInternalServerError
+// fewLimits is how many limits a Decision holds without memory of their own.
+const fewLimits = 4
+
+// Limits is a list of limits, in a form that most keys need no memory for.
+type Limits struct {
+	length int
+	few    [fewLimits]Limit
+	more   []Limit
+}
+
+// Len is how many there are.
+func (l *Limits) Len() int { return l.length }
+
+// At is the limit at a place from 0 to Len-1.
+func (l *Limits) At(i int) *Limit {
+	if i < fewLimits {
+		return &l.few[i]
 	}
-	return Decision{Code: code, Status: status, Error: code.Message()}
+	return &l.more[i-fewLimits]
+}
+
+// add makes room for one more.
+func (l *Limits) add() *Limit {
+	if l.length >= fewLimits {
+		l.more = append(l.more, Limit{})
+	}
+	l.length++
+	return l.At(l.length - 1)
+}
+
+func answer(code Code) Decision {
+	return Decision{Code: code, Status: code.Status(), Error: code.Message()}
 }
 
 // tellsIdentity says whether the asker is entitled to know whose key it is: not of a key
@@ -73,8 +128,9 @@ func tellsIdentity(code Code) bool {
 
 func identity(record *policy.Record) Key {
 	k := record.Key
+	id, _ := keyid.Parse(k.ID)
 	return Key{
-		ID:             k.ID,
+		ID:             id,
 		Name:           k.Name,
 		Namespace:      k.Namespace,
 		Workspace:      record.Workspace.ID,

@@ -28,7 +28,7 @@ func newMetrics(index *keyindex.Index) *metrics {
 		objects: &objects{index},
 	}
 	for _, code := range policy.Codes() {
-		m.byCode[code] = m.decisions.WithLabelValues(string(code))
+		m.byCode[code] = m.decisions.WithLabelValues(code.String())
 	}
 	return m
 }

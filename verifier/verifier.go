@@ -66,13 +66,22 @@ func New(o Options) (*Verifier, error) {
 // decisions that have to ask elsewhere; none does yet.
 func (v *Verifier) Verify(_ context.Context, r Request) Decision {
 	now := v.now()
-	decision := v.decide(&r, now)
+	decision := v.decide(&r, now, true)
 	decision.At = now
 	v.metrics.decided(decision.Code)
 	return decision
 }
 
-func (v *Verifier) decide(r *Request, now time.Time) Decision {
+// Inspect decides as Verify would, but leaves no trace: it takes nothing from the limits, which
+// therefore never refuse, and nothing is recorded. It is for whoever asks what a key is.
+func (v *Verifier) Inspect(_ context.Context, r Request) Decision {
+	now := v.now()
+	decision := v.decide(&r, now, false)
+	decision.At = now
+	return decision
+}
+
+func (v *Verifier) decide(r *Request, now time.Time, counts bool) Decision {
 	if err := r.validate(); err != nil {
 		d := answer(policy.CodeRequestInvalid)
 		d.Error += ": " + err.Error()
@@ -84,33 +93,43 @@ func (v *Verifier) decide(r *Request, now time.Time) Decision {
 	// What is no key is not hashed: noise costs next to nothing.
 	key, err := token.Parse(r.Key)
 	if err != nil {
-		return answer(policy.CodeKeyInvalid)
+		return unknown(r, now)
 	}
 	entry, known := v.index.Lookup(key.Hash())
 	if !known {
-		return answer(policy.CodeKeyInvalid)
+		return unknown(r, now)
 	}
-	return v.decideKnown(r, &entry, now)
+	return v.decideKnown(r, &entry, now, counts)
+}
+
+func unknown(r *Request, now time.Time) Decision {
+	d := answer(policy.CodeKeyInvalid)
+	if r.Explain {
+		d.Checks = policy.Explain(&policy.Request{}, nil, now)
+	}
+	return d
 }
 
 // decideKnown decides about a key that exists, and has the decision recorded.
-func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time) Decision {
-	code := policy.Check(&policy.Request{
+func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time, counts bool) Decision {
+	asked := policy.Request{
 		AllOf:     r.Scopes.AllOf,
 		AnyOf:     r.Scopes.AnyOf,
 		Workspace: r.Workspace,
+		Resource:  r.Resource,
 		ClientIP:  r.ClientIP.WithZone(""),
-	}, &entry.Record, now)
+	}
+	code := policy.Check(&asked, &entry.Record, now)
 
 	var left counted
-	if code == policy.CodeValid {
-		if left = take(entry.Limits, now); left.refused {
+	if code == policy.CodeValid && counts {
+		if left.take(entry.Limits, now, max(1, r.Cost.Requests)); left.refused {
 			code = policy.CodeRateLimited
 		}
 	} else {
-		left = look(entry.Limits, now)
+		left.look(entry.Limits, now)
 	}
-	if v.recorder != nil {
+	if v.recorder != nil && counts {
 		v.recorder.Record(event(code, entry, &left, now))
 	}
 
@@ -121,7 +140,21 @@ func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time)
 	if code == policy.CodeValid || code == policy.CodeRateLimited {
 		d.Limits, d.RetryAfter = left.limits, left.retryAfter
 	}
+	if r.Explain {
+		d.Checks = append(policy.Explain(&asked, &entry.Record, now), limitsCheck(code))
+	}
 	return d
+}
+
+// limitsCheck tells of the last check, which is made only where all others passed.
+func limitsCheck(code Code) Check {
+	switch code {
+	case policy.CodeValid:
+		return Check{Name: "limits", Outcome: policy.Passed}
+	case policy.CodeRateLimited:
+		return Check{Name: "limits", Outcome: policy.Failed, Code: code, Decided: true}
+	}
+	return Check{Name: "limits", Outcome: policy.Skipped}
 }
 
 func event(code policy.Code, entry *keyindex.Entry, left *counted, now time.Time) usage.Event {
@@ -129,7 +162,7 @@ func event(code policy.Code, entry *keyindex.Entry, left *counted, now time.Time
 		Key:       entry.Key.ID,
 		Workspace: workspaceID(entry.Key),
 		At:        now,
-		Code:      string(code),
+		Code:      code.String(),
 		Remaining: usage.NoLimit,
 	}
 	if tightest := left.tightest(); tightest != nil {

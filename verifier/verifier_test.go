@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/internal/token"
@@ -56,6 +57,11 @@ func (f *fixture) verify(t testing.TB, r verifier.Request) verifier.Decision {
 	return f.Verify(t.Context(), r)
 }
 
+func keyID(name string) verifier.KeyID {
+	id, _ := keyid.Parse(string(indextest.UID("key", name)))
+	return id
+}
+
 type spec = v1alpha1.ApiKeySpec
 
 func TestDecisions(t *testing.T) {
@@ -69,35 +75,35 @@ func TestDecisions(t *testing.T) {
 		text    string
 		known   bool // whose key it is may be told
 	}{
-		"a good key":                        {code: "VALID", status: 200, known: true},
-		"a good key of the asked workspace": {request: verifier.Request{Workspace: "tenant/shop"}, code: "VALID", status: 200, known: true},
-		"a key of another workspace":        {request: verifier.Request{Workspace: "tenant/other"}, code: "WORKSPACE_MISMATCH", status: 401, text: "Invalid API key"},
-		"a disabled key":                    {spec: func(s *spec) { s.State = v1alpha1.KeyDisabled }, code: "KEY_DISABLED", status: 403, text: "API key is disabled", known: true},
-		"a revoked key":                     {spec: func(s *spec) { s.State = v1alpha1.KeyRevoked }, code: "KEY_REVOKED", status: 401, text: "API key has been revoked", known: true},
-		"an expired key":                    {spec: func(s *spec) { s.TTL = &metav1.Duration{Duration: time.Minute} }, code: "KEY_EXPIRED", status: 401, text: "API key has expired", known: true},
+		"a good key":                        {code: verifier.CodeValid, status: 200, known: true},
+		"a good key of the asked workspace": {request: verifier.Request{Workspace: "tenant/shop"}, code: verifier.CodeValid, status: 200, known: true},
+		"a key of another workspace":        {request: verifier.Request{Workspace: "tenant/other"}, code: verifier.CodeWorkspaceMismatch, status: 401, text: "Invalid API key"},
+		"a disabled key":                    {spec: func(s *spec) { s.State = v1alpha1.KeyDisabled }, code: verifier.CodeKeyDisabled, status: 403, text: "API key is disabled", known: true},
+		"a revoked key":                     {spec: func(s *spec) { s.State = v1alpha1.KeyRevoked }, code: verifier.CodeKeyRevoked, status: 401, text: "API key has been revoked", known: true},
+		"an expired key":                    {spec: func(s *spec) { s.TTL = &metav1.Duration{Duration: time.Minute} }, code: verifier.CodeKeyExpired, status: 401, text: "API key has expired", known: true},
 		"a suspended workspace": {
 			change: func(x *keyindex.Index) {
 				indextest.SetWorkspace(x, "shop", func(s *v1alpha1.WorkspaceSpec) { s.Suspended = true })
 			},
-			code: "WORKSPACE_SUSPENDED", status: 403, text: "Workspace is suspended", known: true,
+			code: verifier.CodeWorkspaceSuspended, status: 403, text: "Workspace is suspended", known: true,
 		},
-		"a missing workspace":       {spec: func(s *spec) { s.WorkspaceRef.Name = "gone" }, code: "KEY_INVALID", status: 401, text: "Invalid API key"},
-		"a missing service account": {spec: func(s *spec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "gone"} }, code: "KEY_INVALID", status: 401, text: "Invalid API key"},
-		"all of its scopes":         {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "write"}}}, code: "VALID", status: 200, known: true},
-		"one scope too many":        {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "admin"}}}, code: "SCOPE_INSUFFICIENT", status: 403, text: "API key does not have the required scope", known: true},
-		"any of scopes":             {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{"admin", "read"}}}, code: "VALID", status: 200, known: true},
-		"none of any of scopes":     {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{"admin"}}}, code: "SCOPE_INSUFFICIENT", status: 403, text: "API key does not have the required scope", known: true},
-		"from an allowed network":   {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"192.0.2.0/24"} }, request: verifier.Request{ClientIP: from}, code: "VALID", status: 200, known: true},
-		"from another network":      {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"10.0.0.0/8"} }, request: verifier.Request{ClientIP: from}, code: "ADDRESS_DENIED", status: 403, text: "API key may not be used from this address", known: true},
-		"from nobody knows where":   {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"10.0.0.0/8"} }, code: "ADDRESS_DENIED", status: 403, text: "API key may not be used from this address", known: true},
-		"from a link-local address": {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"fe80::/10"} }, request: verifier.Request{ClientIP: netip.MustParseAddr("fe80::1%eth0")}, code: "VALID", status: 200, known: true},
-		"a malformed scope":         {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "no scope"}}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: scope 2 of those required (allOf) is malformed: between the dots come words of letters, digits, _ and -, or * or **"},
-		"an empty scope":            {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{""}}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: scope 1 of those required (anyOf) is malformed: a scope must not be empty"},
-		"scopes without end":        {request: verifier.Request{Scopes: verifier.Scopes{AllOf: slices.Repeat([]string{"read"}, 101)}}, code: "REQUEST_INVALID", status: 400, text: "Bad request: allOf names more than 100 scopes"},
+		"a missing workspace":       {spec: func(s *spec) { s.WorkspaceRef.Name = "gone" }, code: verifier.CodeKeyInvalid, status: 401, text: "Invalid API key"},
+		"a missing service account": {spec: func(s *spec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "gone"} }, code: verifier.CodeKeyInvalid, status: 401, text: "Invalid API key"},
+		"all of its scopes":         {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "write"}}}, code: verifier.CodeValid, status: 200, known: true},
+		"one scope too many":        {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "admin"}}}, code: verifier.CodeScopeInsufficient, status: 403, text: "API key does not have the required scope", known: true},
+		"any of scopes":             {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{"admin", "read"}}}, code: verifier.CodeValid, status: 200, known: true},
+		"none of any of scopes":     {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{"admin"}}}, code: verifier.CodeScopeInsufficient, status: 403, text: "API key does not have the required scope", known: true},
+		"from an allowed network":   {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"192.0.2.0/24"} }, request: verifier.Request{ClientIP: from}, code: verifier.CodeValid, status: 200, known: true},
+		"from another network":      {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"10.0.0.0/8"} }, request: verifier.Request{ClientIP: from}, code: verifier.CodeAddressDenied, status: 403, text: "API key may not be used from this address", known: true},
+		"from nobody knows where":   {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"10.0.0.0/8"} }, code: verifier.CodeAddressDenied, status: 403, text: "API key may not be used from this address", known: true},
+		"from a link-local address": {spec: func(s *spec) { s.AllowedCIDRs = []v1alpha1.CIDR{"fe80::/10"} }, request: verifier.Request{ClientIP: netip.MustParseAddr("fe80::1%eth0")}, code: verifier.CodeValid, status: 200, known: true},
+		"a malformed scope":         {request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"read", "no scope"}}}, code: verifier.CodeRequestInvalid, status: 400, text: "Bad request: scope 2 of those required (allOf) is malformed: between the dots come words of letters, digits, _ and -, or * or **"},
+		"an empty scope":            {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{""}}}, code: verifier.CodeRequestInvalid, status: 400, text: "Bad request: scope 1 of those required (anyOf) is malformed: a scope must not be empty"},
+		"scopes without end":        {request: verifier.Request{Scopes: verifier.Scopes{AllOf: slices.Repeat([]string{"read"}, 101)}}, code: verifier.CodeRequestInvalid, status: 400, text: "Bad request: allOf names more than 100 scopes"},
 		"an ApiKey that was deleted": {change: func(x *keyindex.Index) {
 			x.DeleteApiKey(types.NamespacedName{Namespace: indextest.Namespace, Name: "k"})
-		}, code: "KEY_INVALID", status: 401, text: "Invalid API key"},
-		"scopes that the ceiling cut": {spec: func(s *spec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"} }, request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"write"}}}, code: "SCOPE_INSUFFICIENT", status: 403, text: "API key does not have the required scope", known: true},
+		}, code: verifier.CodeKeyInvalid, status: 401, text: "Invalid API key"},
+		"scopes that the ceiling cut": {spec: func(s *spec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"} }, request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"write"}}}, code: verifier.CodeScopeInsufficient, status: 403, text: "API key does not have the required scope", known: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -116,10 +122,10 @@ func TestDecisions(t *testing.T) {
 			if d.Code != test.code || d.Status != test.status || d.Error != test.text {
 				t.Errorf("got %s %d %q, want %s %d %q", d.Code, d.Status, d.Error, test.code, test.status, test.text)
 			}
-			if d.Valid() != (test.code == "VALID") {
+			if d.Valid() != (test.code == verifier.CodeValid) {
 				t.Errorf("Valid is %t", d.Valid())
 			}
-			if told := d.Key.ID != ""; told != test.known {
+			if told := !d.Key.ID.IsZero(); told != test.known {
 				t.Errorf("whose key it is, is told: %t, want %t", told, test.known)
 			}
 		})
@@ -137,18 +143,18 @@ func TestKeysThatAreUnknown(t *testing.T) {
 		key  string
 		code verifier.Code
 	}{
-		"no key":                     {"", "KEY_REQUIRED"},
-		"noise":                      {"hello", "KEY_INVALID"},
-		"one character changed":      {good[:10] + swap(good[10]) + good[11:], "KEY_INVALID"},
-		"a key nobody issued":        {stranger.Reveal(), "KEY_INVALID"},
-		"a key with a space after":   {good + " ", "KEY_INVALID"},
-		"a key as long as a novel":   {strings.Repeat(good, 10_000), "KEY_INVALID"},
-		"a key with a line break in": {good[:20] + "\n" + good[20:], "KEY_INVALID"},
+		"no key":                     {"", verifier.CodeKeyRequired},
+		"noise":                      {"hello", verifier.CodeKeyInvalid},
+		"one character changed":      {good[:10] + swap(good[10]) + good[11:], verifier.CodeKeyInvalid},
+		"a key nobody issued":        {stranger.Reveal(), verifier.CodeKeyInvalid},
+		"a key with a space after":   {good + " ", verifier.CodeKeyInvalid},
+		"a key as long as a novel":   {strings.Repeat(good, 10_000), verifier.CodeKeyInvalid},
+		"a key with a line break in": {good[:20] + "\n" + good[20:], verifier.CodeKeyInvalid},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			d := f.verify(t, verifier.Request{Key: test.key})
-			if d.Code != test.code || d.Status != 401 || d.Key.ID != "" || d.Limits != nil {
+			if d.Code != test.code || d.Status != 401 || !d.Key.ID.IsZero() || d.Limits.Len() != 0 {
 				t.Errorf("got %+v, want %s", d, test.code)
 			}
 		})
@@ -178,7 +184,7 @@ func TestTheIdentityOfAKey(t *testing.T) {
 	})
 	got := f.verify(t, verifier.Request{Key: key}).Key
 	want := verifier.Key{
-		ID: "key-k", Name: "k", Namespace: "tenant", Workspace: "tenant/shop", Environment: "live", DisplayName: "The key",
+		ID: keyID("k"), Name: "k", Namespace: "tenant", Workspace: "tenant/shop", Environment: "live", DisplayName: "The key",
 		ServiceAccount: "robot", Scopes: []string{"read", "write"}, Metadata: map[string]string{"team": "blue"}, ExpiresAt: end.Time,
 	}
 	if !slices.Equal(got.Scopes, want.Scopes) || got.Metadata["team"] != "blue" || len(got.Metadata) != 1 || !got.ExpiresAt.Equal(want.ExpiresAt) {
@@ -198,16 +204,16 @@ func TestTheRequestOverTheLimitIsRefused(t *testing.T) {
 	key := indextest.Issue(t, f.index, "k", func(s *spec) { s.LimitRefs = indextest.Refs("standard") })
 	for i := range int64(100) {
 		d := f.verify(t, verifier.Request{Key: key})
-		if !d.Valid() || len(d.Limits) != 1 || d.Limits[0].Remaining != 99-i {
+		if !d.Valid() || d.Limits.Len() != 1 || d.Limits.At(0).Remaining != 99-i {
 			t.Fatalf("request %d: %+v", i+1, d)
 		}
 	}
 	f.now = f.now.Add(20 * time.Second)
 	d := f.verify(t, verifier.Request{Key: key})
-	if d.Code != "RATE_LIMITED" || d.Status != 429 || d.Error != "Rate limit exceeded. Please try again later." || d.RetryAfter != 40*time.Second {
+	if d.Code != verifier.CodeRateLimited || d.Status != 429 || d.Error != "Rate limit exceeded. Please try again later." || d.RetryAfter != 40*time.Second {
 		t.Errorf("request 101: %+v", d)
 	}
-	if want := (verifier.Limit{Name: "standard", Requests: 100, Per: time.Minute, Capacity: 100, ResetAt: now.Add(time.Minute)}); len(d.Limits) != 1 || d.Limits[0] != want {
+	if want := (verifier.Limit{Name: "standard", Requests: 100, Per: time.Minute, Capacity: 100, ResetAt: now.Add(time.Minute)}); d.Limits.Len() != 1 || *d.Limits.At(0) != want {
 		t.Errorf("request 101: limits %+v, want %+v", d.Limits, want)
 	}
 	f.now = f.now.Add(d.RetryAfter)
@@ -226,12 +232,13 @@ func TestARefusedRequestCountsAgainstNoLimit(t *testing.T) {
 		s.LimitRefs = indextest.Refs("wide", "narrow", "narrower")
 	})
 	remaining := func(d verifier.Decision) (left []int64) {
-		for _, l := range d.Limits {
+		for i := range d.Limits.Len() {
+			l := d.Limits.At(i)
 			left = append(left, l.Remaining)
 		}
 		return left
 	}
-	if d := f.verify(t, verifier.Request{Key: key, Scopes: verifier.Scopes{AllOf: []string{"write"}}}); d.Code != "SCOPE_INSUFFICIENT" || d.Limits != nil {
+	if d := f.verify(t, verifier.Request{Key: key, Scopes: verifier.Scopes{AllOf: []string{"write"}}}); d.Code != verifier.CodeScopeInsufficient || d.Limits.Len() != 0 {
 		t.Fatalf("got %+v", d)
 	}
 	if d := f.verify(t, verifier.Request{Key: key}); !slices.Equal(remaining(d), []int64{9, 0, 0}) {
@@ -239,7 +246,7 @@ func TestARefusedRequestCountsAgainstNoLimit(t *testing.T) {
 	}
 	for range 5 {
 		d := f.verify(t, verifier.Request{Key: key})
-		if d.Code != "RATE_LIMITED" || !slices.Equal(remaining(d), []int64{9, 0, 0}) {
+		if d.Code != verifier.CodeRateLimited || !slices.Equal(remaining(d), []int64{9, 0, 0}) {
 			t.Fatalf("got %+v", d)
 		}
 		if d.RetryAfter != 2*time.Minute {
@@ -267,11 +274,11 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 
 	minute := now.Add(time.Minute)
 	want := []usage.Event{
-		{Key: "key-limited", Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute},
-		{Key: "key-limited", Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute},
-		{Key: "key-limited", Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute},
-		{Key: "key-tied", Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour)},
-		{Key: "key-free", Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit},
+		{Key: string(indextest.UID("key", "limited")), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute},
+		{Key: string(indextest.UID("key", "limited")), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute},
+		{Key: string(indextest.UID("key", "limited")), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute},
+		{Key: string(indextest.UID("key", "tied")), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour)},
+		{Key: string(indextest.UID("key", "free")), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit},
 	}
 	if !slices.Equal(f.ledger.events, want) {
 		t.Errorf("got  %+v\nwant %+v", f.ledger.events, want)
@@ -301,8 +308,8 @@ func TestManyAtOnceAreAdmittedUpToTheLimit(t *testing.T) {
 	if admitted != 100 || len(f.ledger.events) != 400 {
 		t.Errorf("%d of %d were admitted, want 100 of 400", admitted, len(f.ledger.events))
 	}
-	if d := f.verify(t, verifier.Request{Key: key}); d.Limits[0].Remaining != 900 {
-		t.Errorf("the wider limit has %d left, want 900", d.Limits[0].Remaining)
+	if d := f.verify(t, verifier.Request{Key: key}); d.Limits.At(0).Remaining != 900 {
+		t.Errorf("the wider limit has %d left, want 900", d.Limits.At(0).Remaining)
 	}
 }
 

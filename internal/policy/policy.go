@@ -29,7 +29,13 @@ type Key struct {
 	Scopes              scope.Set
 	AllowedCIDRs        []netip.Prefix // empty: from anywhere
 	ExpiresAt           time.Time      // zero: never
+	Entity              Entity
 	Metadata            map[string]string
+}
+
+// Entity is to whom the usage of a key is attributed.
+type Entity struct {
+	Kind, ID, Department string
 }
 
 // Workspace is a tenant as the decision sees it. It is immutable.
@@ -57,29 +63,73 @@ type Request struct {
 	AllOf, AnyOf []string
 	// Workspace is the ID that the key must belong to; empty: not asked.
 	Workspace string
-	ClientIP  netip.Addr
+	// Resource is what the key is to be used on; empty: not asked.
+	Resource string
+	ClientIP netip.Addr
+}
+
+// check is one step of a decision.
+type check struct {
+	name string
+	run  func(*Request, *Record, time.Time) Code
 }
 
 // checks run in order, and the first that fails decides. What makes a key none of the
 // asker's business comes first, so that nothing about it is given away.
-var checks = []func(*Request, *Record, time.Time) Code{
-	checkExists,
-	checkWorkspace,
-	checkState,
-	checkSuspended,
-	checkExpiry,
-	checkAddress,
-	checkScopes,
+var checks = [...]check{
+	{"key", checkExists},
+	{"workspace", checkWorkspace},
+	{"state", checkState},
+	{"suspension", checkSuspended},
+	{"expiry", checkExpiry},
+	{"address", checkAddress},
+	{"scopes", checkScopes},
 }
 
 // Check decides. A nil record is an unknown key.
 func Check(request *Request, record *Record, now time.Time) Code {
-	for _, check := range checks {
-		if code := check(request, record, now); code != CodeValid {
+	for i := range checks {
+		if code := checks[i].run(request, record, now); code != CodeValid {
 			return code
 		}
 	}
 	return CodeValid
+}
+
+// Outcome is how one check ended.
+type Outcome string
+
+// The outcomes. A check is skipped where nothing is known that it could look at.
+const (
+	Passed  Outcome = "passed"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped"
+)
+
+// Result is one check of a decision that is explained.
+type Result struct {
+	Name    string
+	Outcome Outcome
+	Code    Code // of a check that failed
+	Decided bool // this one, the first that failed, is the decision
+}
+
+// Explain makes the checks that Check makes, and those behind the first that fails too.
+func Explain(request *Request, record *Record, now time.Time) []Result {
+	results := make([]Result, 0, len(checks)+1)
+	decided := false
+	for i := range checks {
+		result := Result{Name: checks[i].name, Outcome: Skipped}
+		if i == 0 || checkExists(request, record, now) == CodeValid {
+			result.Outcome = Passed
+			if code := checks[i].run(request, record, now); code != CodeValid {
+				result.Outcome, result.Code, result.Decided = Failed, code, !decided
+				decided = true
+			}
+		}
+		results = append(results, result)
+	}
+	return results
 }
 
 // checkExists fails closed: a key whose workspace or account was deleted belongs to nobody.

@@ -37,13 +37,13 @@ func (h *handler) auth(r *http.Request) answer {
 	limitFields(header, &d)
 	if d.Valid() {
 		identityFields(header, &d.Key)
-		return answer{status: d.Status, code: string(d.Code), header: header, body: ""}
+		return answer{status: d.Status, code: d.Code.String(), header: header, body: ""}
 	}
 	code := d.Code.Public()
 	if c := challenge(code, request.Scopes.AllOf); c != "" {
 		header.Set("Www-Authenticate", c)
 	}
-	a := problem(r, d.Status, string(code), d.Error)
+	a := problem(r, d.Status, code.String(), d.Error)
 	a.header = header
 	return a
 }
@@ -106,7 +106,7 @@ var errTwoWorkspaces = errors.New("two different workspaces were named; name one
 // them over those of the client then leaves none that the client made up.
 func identityFields(header http.Header, key *verifier.Key) {
 	for name, value := range map[string]string{
-		headerKeyID:          key.ID,
+		headerKeyID:          key.ID.String(),
 		headerKeyName:        key.Name,
 		headerNamespace:      key.Namespace,
 		headerWorkspaceID:    key.Workspace,

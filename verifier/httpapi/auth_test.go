@@ -127,7 +127,7 @@ func TestForwardAuthenticationTellsWhoCalls(t *testing.T) {
 			t.Fatalf("%s: status %d: %s", method, w.Code, w.Body)
 		}
 		for name, want := range map[string]string{
-			"X-Claviger-Key-Id":          "key-k",
+			"X-Claviger-Key-Id":          string(indextest.UID("key", "k")),
 			"X-Claviger-Key-Name":        "k",
 			"X-Claviger-Namespace":       "tenant",
 			"X-Claviger-Workspace-Id":    "tenant/shop",

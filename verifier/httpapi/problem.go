@@ -37,7 +37,7 @@ func refuseRequest(r *http.Request, err error) answer {
 		status = i.status
 	}
 	code := policy.CodeRequestInvalid
-	return problem(r, status, string(code), code.Message()+": "+err.Error())
+	return problem(r, status, code.String(), code.Message()+": "+err.Error())
 }
 
 func notFound(r *http.Request) answer {

@@ -14,16 +14,16 @@ import (
 // limitFields are the fields of draft-ietf-httpapi-ratelimit-headers, and Retry-After where
 // a limit refused.
 func limitFields(header http.Header, d *verifier.Decision) {
-	if len(d.Limits) == 0 {
+	if d.Limits.Len() == 0 {
 		return
 	}
-	names := distinct(len(d.Limits),
-		func(i int) string { return spanName(d.Limits[i].Per) },
-		func(i int) string { return d.Limits[i].Name + "-" + spanName(d.Limits[i].Per) },
+	names := distinct(d.Limits.Len(),
+		func(i int) string { return spanName(d.Limits.At(i).Per) },
+		func(i int) string { return d.Limits.At(i).Name + "-" + spanName(d.Limits.At(i).Per) },
 	)
 	policies, states := make([]string, len(names)), make([]string, len(names))
 	for i, name := range names {
-		l, quoted := d.Limits[i], quoteString(name)
+		l, quoted := d.Limits.At(i), quoteString(name)
 		policies[i] = fmt.Sprintf("%s;q=%d;w=%d", quoted, l.Requests, seconds(l.Per))
 		states[i] = fmt.Sprintf("%s;r=%d;t=%d", quoted, l.Remaining, seconds(l.ResetAt.Sub(d.At)))
 	}

@@ -48,25 +48,25 @@ func (h *handler) verify(r *http.Request) answer {
 	}
 	d := h.verifier.Verify(r.Context(), request)
 	if d.Code == policy.CodeRequestInvalid {
-		return problem(r, d.Status, string(d.Code), d.Error)
+		return problem(r, d.Status, d.Code.String(), d.Error)
 	}
-	return answer{status: http.StatusOK, code: string(d.Code), body: verdict{
+	return answer{status: http.StatusOK, code: d.Code.String(), body: verdict{
 		Valid:     d.Valid(),
 		Code:      d.Code,
 		Status:    d.Status,
 		Error:     d.Error,
 		RequestID: requestID(r),
 		Key:       identityOf(&d.Key),
-		Limits:    limitStates(d.Limits),
+		Limits:    limitStates(&d.Limits),
 	}}
 }
 
 func identityOf(key *verifier.Key) *identity {
-	if key.ID == "" {
+	if key.ID.IsZero() {
 		return nil
 	}
 	i := &identity{
-		ID:             key.ID,
+		ID:             key.ID.String(),
 		Name:           key.Name,
 		Namespace:      key.Namespace,
 		Workspace:      key.Workspace,
@@ -88,13 +88,14 @@ func identityOf(key *verifier.Key) *identity {
 
 // limitStates names limits by their KeyLimit, and those of a KeyLimit with several rates by
 // their span as well.
-func limitStates(limits []verifier.Limit) []limitState {
-	names := distinct(len(limits),
-		func(i int) string { return limits[i].Name },
-		func(i int) string { return limits[i].Name + "-" + spanName(limits[i].Per) },
+func limitStates(limits *verifier.Limits) []limitState {
+	names := distinct(limits.Len(),
+		func(i int) string { return limits.At(i).Name },
+		func(i int) string { return limits.At(i).Name + "-" + spanName(limits.At(i).Per) },
 	)
-	states := make([]limitState, len(limits))
-	for i, l := range limits {
+	states := make([]limitState, limits.Len())
+	for i := range states {
+		l := limits.At(i)
 		states[i] = limitState{Name: names[i], Limit: l.Capacity, Remaining: l.Remaining, ResetAt: l.ResetAt.UTC().Truncate(time.Millisecond)}
 	}
 	return states

@@ -27,7 +27,7 @@ func TestVerifyAnswersInFull(t *testing.T) {
 	indextest.SetLimit(f.index, "standard", 100, time.Minute, 0)
 	w := f.do("POST", "/v1/verify", fmt.Sprintf(`{"key": %q, "scopes": {"allOf": ["read"], "anyOf": ["admin", "write"]}, "workspace": "tenant/shop", "clientIP": "192.0.2.1"}`, f.key), "X-Request-Id: r-1")
 	want := `{"valid":true,"code":"VALID","status":200,"requestId":"r-1",` +
-		`"key":{"id":"key-k","name":"k","namespace":"tenant","workspace":"tenant/shop","environment":"live","displayName":"The key","scopes":["read","write"],"serviceAccount":"robot","metadata":{"team":"blue"},"expiresAt":"2026-03-01T14:00:00Z"},` +
+		`"key":{"id":"` + string(indextest.UID("key", "k")) + `","name":"k","namespace":"tenant","workspace":"tenant/shop","environment":"live","displayName":"The key","scopes":["read","write"],"serviceAccount":"robot","metadata":{"team":"blue"},"expiresAt":"2026-03-01T14:00:00Z"},` +
 		`"limits":[{"name":"standard","limit":100,"remaining":99,"resetAt":"2026-03-01T13:01:00Z"}]}`
 	if w.Code != 200 || w.Body.String() != want {
 		t.Errorf("got %d\n%s, want\n%s", w.Code, w.Body, want)
@@ -64,7 +64,7 @@ func TestVerifyTellsWhyNot(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code != 200 {
 				t.Fatalf("status %d, %v: %s", w.Code, err, w.Body)
 			}
-			if v.Valid != (test.code == "VALID") || string(v.Code) != test.code || v.Status != test.status || v.Error != test.text {
+			if v.Valid != (test.code == "VALID") || v.Code.String() != test.code || v.Status != test.status || v.Error != test.text {
 				t.Errorf("got %+v, want %s %d %q", v, test.code, test.status, test.text)
 			}
 			if (v.Key != nil) != test.identified {

@@ -3,6 +3,7 @@
 package indextest
 
 import (
+	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/token"
 )
@@ -33,7 +35,13 @@ func New() *keyindex.Index {
 
 // Meta is the metadata of an object: its UID follows from its kind and name.
 func Meta(kind, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: Namespace, Name: name, UID: types.UID(kind + "-" + name)}
+	return metav1.ObjectMeta{Namespace: Namespace, Name: name, UID: UID(kind, name)}
+}
+
+// UID is the UID of an object.
+func UID(kind, name string) types.UID {
+	sum := sha256.Sum256([]byte(kind + "/" + name))
+	return types.UID(keyid.ID(sum[:keyid.Size]).String())
 }
 
 // Refs makes references.

@@ -114,7 +114,7 @@ func (c *change) add(h hour) {
 }
 
 func count(counts *usagefeed.Counts, h hour) {
-	if h.code == string(policy.CodeValid) {
+	if h.code == policy.CodeValid.String() {
 		counts.Requests += h.count
 	} else {
 		counts.Denied += h.count

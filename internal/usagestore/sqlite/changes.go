@@ -34,7 +34,7 @@ func (s *Store) Changes(ctx context.Context, after int64, now time.Time) (usagef
 	// A new session is a new epoch, because the file may be another one, or an older copy.
 	page := usagefeed.Page{Epoch: s.session + start.Format("-2006-01"), Next: after, Keys: []usagefeed.Key{}}
 	rows, err := s.reader.QueryContext(ctx, selectChanges,
-		start.Unix(), start.AddDate(0, 1, 0).Unix(), string(policy.CodeValid), after, usagefeed.PageSize)
+		start.Unix(), start.AddDate(0, 1, 0).Unix(), policy.CodeValid.String(), after, usagefeed.PageSize)
 	if err != nil {
 		return usagefeed.Page{}, s.explain(err)
 	}
