@@ -58,6 +58,18 @@ type ApiKeySpec struct {
 	// +optional
 	Scopes []Scope `json:"scopes,omitempty"`
 
+	// Grants are what the key may do to single resources. A request that names no resource
+	// is judged by the scopes alone. For one that does, the grant with the longest matching
+	// resource stands in the place of the scopes, so that it can narrow them or widen them, still within
+	// the workspace's catalogue and the account's ceiling; where none matches, the scopes hold. A
+	// grant without scopes permits nothing, and a key with grants but no scopes
+	// may be used on no other resource.
+	// +listType=map
+	// +listMapKey=resource
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Grants []Grant `json:"grants,omitempty"`
+
 	// ExpiresAt is when the key stops working.
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
@@ -79,6 +91,10 @@ type ApiKeySpec struct {
 	// ServiceAccountRef names the ServiceAccount the key acts for. It cannot be changed.
 	// +optional
 	ServiceAccountRef *LocalReference `json:"serviceAccountRef,omitempty"`
+
+	// Entity is to whom the key's usage is attributed, for example one agent or one member.
+	// +optional
+	Entity *Entity `json:"entity,omitempty"`
 
 	// LimitRefs name KeyLimits that hold for this key, besides those of its account and
 	// its workspace.

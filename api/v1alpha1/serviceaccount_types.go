@@ -22,6 +22,15 @@ type ServiceAccountSpec struct {
 	// +optional
 	Scopes []Scope `json:"scopes,omitempty"`
 
+	// Grants are the ceiling for single resources. For a request that names a resource, the
+	// grant with the longest matching one stands in the place of the scopes as the ceiling; without scopes
+	// it lets no key of the account do anything there. Where none matches, the scopes are the ceiling.
+	// +listType=map
+	// +listMapKey=resource
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Grants []Grant `json:"grants,omitempty"`
+
 	// Suspended stops every key of the account within a second; unsetting it lets them work
 	// again.
 	// +optional
