@@ -48,11 +48,7 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	index := keyindex.New()
-	p.feed, err = feed.New(feed.Options{
-		Config: o.Config, Namespace: o.Namespace, Index: index,
-		Log: o.Log.WithName("feed"), Registerer: registry,
-	})
-	if err != nil {
+	if p.keys, err = newSource(o, index, registry); err != nil {
 		return err
 	}
 	decider, err := verifier.New(verifier.Options{Index: index, Recorder: p.recorder, Registerer: registry})
@@ -65,9 +61,16 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	return p.buildAdmin(o, registry)
 }
 
+func newSource(o Options, index *keyindex.Index, registry prometheus.Registerer) (source, error) {
+	return feed.New(feed.Options{
+		Config: o.Config, Namespace: o.Namespace, Index: index,
+		Log: o.Log.WithName("feed"), Registerer: registry,
+	})
+}
+
 func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
 	p.doors, err = httpapi.NewHandler(decider, httpapi.Options{
-		Ready:          p.feed.Ready,
+		Ready:          p.keys.Ready,
 		TrustedProxies: o.TrustedProxies,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,

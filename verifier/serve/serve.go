@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
-	"github.com/claviger-dev/claviger/internal/feed"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
@@ -53,6 +52,14 @@ func Run(ctx context.Context, o Options) error {
 	return p.run(ctx)
 }
 
+// source is where the keys come from: it fills the index.
+type source interface {
+	// Run goes on until ctx ends. Whatever it returns earlier ends the process.
+	Run(ctx context.Context) error
+	// Ready says what is missing until the index may be believed.
+	Ready() error
+}
+
 // process is a verifier that is ready to run.
 type process struct {
 	log             logr.Logger
@@ -60,7 +67,7 @@ type process struct {
 
 	store    *sqlite.Store
 	recorder *usagerecorder.Recorder
-	feed     *feed.Feed
+	keys     source
 	doors    http.Handler
 	admin    *adminapi.Server
 
@@ -83,7 +90,7 @@ func (p *process) run(ctx context.Context) error {
 			}
 		})
 	}
-	start("watching the API server", func() error { return p.feed.Run(background) })
+	start("watching for changes of keys", func() error { return p.keys.Run(background) })
 	start("serving the protected port", func() error { return p.admin.Serve(background, p.adminListener) })
 	running.Go(func() {
 		p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
