@@ -1,25 +1,15 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
-)
-
-// The headers that tell the service behind a gateway who is calling.
-const (
-	headerKeyID          = "X-Claviger-Key-Id"
-	headerKeyName        = "X-Claviger-Key-Name"
-	headerNamespace      = "X-Claviger-Namespace"
-	headerWorkspaceID    = "X-Claviger-Workspace-Id"
-	headerEnvironment    = "X-Claviger-Environment"
-	headerServiceAccount = "X-Claviger-Service-Account"
-	headerScopes         = "X-Claviger-Scopes"
+	"github.com/claviger-dev/claviger/verifier/internal/fields"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 // auth is forward authentication: the gateway passes the client's request on, and asks only
@@ -53,19 +43,19 @@ func (h *handler) authRequest(r *http.Request) (verifier.Request, error) {
 	if err != nil {
 		return verifier.Request{}, err
 	}
-	key, err := keyOf(r.Header)
+	key, err := presented.KeyOf(r.Header["X-Api-Key"], r.Header["Authorization"])
 	if err != nil {
 		return verifier.Request{}, err
 	}
-	workspace, err := workspaceOf(r.Header)
+	workspace, err := presented.WorkspaceOf(r.Header["X-Workspace-Id"], r.Header["X-Organization-Id"])
 	if err != nil {
 		return verifier.Request{}, err
 	}
 	return verifier.Request{
-		Key:       key,
+		Key:       key.Text,
 		Scopes:    verifier.Scopes{AllOf: scopes},
 		Workspace: workspace,
-		ClientIP:  h.proxies.client(r),
+		ClientIP:  h.client(r),
 	}, nil
 }
 
@@ -84,47 +74,37 @@ func requiredScopes(query string) ([]string, error) {
 	return values["scope"], nil
 }
 
-// workspaceOf is the workspace that the client says it speaks of, or "" if it does not say.
-func workspaceOf(header http.Header) (string, error) {
-	workspace := ""
-	for _, value := range slices.Concat(header["X-Workspace-Id"], header["X-Organization-Id"]) {
-		value = strings.TrimSpace(value)
-		if value == "" || value == workspace {
-			continue
-		}
-		if workspace != "" {
-			return "", errTwoWorkspaces
-		}
-		workspace = value
-	}
-	return workspace, nil
-}
-
-var errTwoWorkspaces = errors.New("two different workspaces were named; name one")
-
 // identityFields are always all there, empty where they say nothing: a gateway that copies
 // them over those of the client then leaves none that the client made up.
 func identityFields(header http.Header, key *verifier.Key) {
 	for name, value := range map[string]string{
-		headerKeyID:          key.ID.String(),
-		headerKeyName:        key.Name,
-		headerNamespace:      key.Namespace,
-		headerWorkspaceID:    key.Workspace,
-		headerEnvironment:    key.Environment,
-		headerServiceAccount: key.ServiceAccount,
-		headerScopes:         strings.Join(key.Scopes, " "),
+		fields.KeyID:          key.ID.String(),
+		fields.KeyName:        key.Name,
+		fields.Namespace:      key.Namespace,
+		fields.WorkspaceID:    key.Workspace,
+		fields.Environment:    key.Environment,
+		fields.ServiceAccount: key.ServiceAccount,
+		fields.Scopes:         strings.Join(key.Scopes, " "),
 	} {
-		header[name] = []string{fieldValue(value)}
+		header[name] = []string{fields.Value(value)}
 	}
 }
 
-// fieldValue lets nothing into a header that could end it. The schema lets no such thing
-// come this far.
-func fieldValue(value string) string {
-	for i := range len(value) {
-		if value[i] < ' ' || value[i] > '~' {
-			return ""
-		}
+// limitFields are the fields of draft-ietf-httpapi-ratelimit-headers, and Retry-After where
+// a limit refused.
+func limitFields(header http.Header, d *verifier.Decision) {
+	if d.Limits.Len() == 0 {
+		return
 	}
-	return value
+	header.Set("Ratelimit-Policy", string(fields.AppendRateLimitPolicy(nil, d)))
+	header.Set("Ratelimit", string(fields.AppendRateLimit(nil, d)))
+	if after := fields.AppendRetryAfter(nil, d); len(after) > 0 {
+		header.Set("Retry-After", string(after))
+	}
+}
+
+// client is where a request comes from.
+func (h *handler) client(r *http.Request) netip.Addr {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return h.proxies.Client(peer.Addr(), r.Header["X-Forwarded-For"])
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 func TestRequestIDs(t *testing.T) {
@@ -42,7 +43,7 @@ func TestRequestIDs(t *testing.T) {
 				w := httptest.NewRecorder()
 				f.ServeHTTP(w, r)
 				got := w.Header()["X-Request-Id"]
-				if len(got) != 1 || !validRequestID(got[0]) || (got[0] == test.sent) != test.kept {
+				if len(got) != 1 || !presented.ValidRequestID(got[0]) || (got[0] == test.sent) != test.kept {
 					t.Errorf("%s: got %q", target, got)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 // Options are what the doors need besides a Verifier.
@@ -31,7 +32,7 @@ type Options struct {
 type handler struct {
 	verifier *verifier.Verifier
 	ready    func() error
-	proxies  proxies
+	proxies  presented.Proxies
 	log      logr.Logger
 	metrics  *metrics
 	now      func() time.Time
@@ -40,7 +41,7 @@ type handler struct {
 // NewHandler makes the doors. It fails where its metrics are registered already.
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
-		verifier: v, ready: o.Ready, proxies: newProxies(o.TrustedProxies), log: o.Log, metrics: newMetrics(), now: o.Now,
+		verifier: v, ready: o.Ready, proxies: presented.NewProxies(o.TrustedProxies), log: o.Log, metrics: newMetrics(), now: o.Now,
 	}
 	if h.ready == nil {
 		h.ready = func() error { return nil }

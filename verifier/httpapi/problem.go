@@ -3,9 +3,9 @@ package httpapi
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
 // problemBody is the body of every answer that is an error.
@@ -52,19 +52,7 @@ func methodNotAllowed(allowed string) func(*http.Request) answer {
 	}
 }
 
-// challenge is the WWW-Authenticate of RFC 6750 section 3; empty where the RFC has none for
-// a decision. A request without any key is told the scheme and no error code.
+// challenge is the WWW-Authenticate for a decision; empty where there is none.
 func challenge(code policy.Code, scopes []string) string {
-	err := code.Challenge()
-	if err == "" && code.Status() != http.StatusUnauthorized {
-		return ""
-	}
-	c := `Bearer realm="claviger"`
-	if err != "" {
-		c += `, error="` + err + `", error_description="` + code.Message() + `"`
-	}
-	if code == policy.CodeScopeInsufficient && len(scopes) > 0 {
-		c += `, scope="` + strings.Join(scopes, " ") + `"`
-	}
-	return c
+	return string(fields.AppendChallenge(nil, code, scopes))
 }

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
 // verdict is the answer of /v1/verify.
@@ -91,7 +93,7 @@ func identityOf(key *verifier.Key) *identity {
 func limitStates(limits *verifier.Limits) []limitState {
 	names := distinct(limits.Len(),
 		func(i int) string { return limits.At(i).Name },
-		func(i int) string { return limits.At(i).Name + "-" + spanName(limits.At(i).Per) },
+		func(i int) string { return limits.At(i).Name + "-" + string(fields.AppendSpan(nil, limits.At(i).Per)) },
 	)
 	states := make([]limitState, limits.Len())
 	for i := range states {
@@ -99,4 +101,33 @@ func limitStates(limits *verifier.Limits) []limitState {
 		states[i] = limitState{Name: names[i], Limit: l.Capacity, Remaining: l.Remaining, ResetAt: l.ResetAt.UTC().Truncate(time.Millisecond)}
 	}
 	return states
+}
+
+// distinct names n things, each in the first of the forms in which no other has its name, or
+// else with a number.
+func distinct(n int, forms ...func(int) string) []string {
+	names := make([]string, n)
+	for _, form := range forms {
+		count := map[string]int{}
+		for i := range names {
+			count[form(i)]++
+		}
+		for i := range names {
+			if names[i] == "" && count[form(i)] == 1 {
+				names[i] = form(i)
+			}
+		}
+	}
+	used := map[string]bool{}
+	for i, name := range names {
+		last := forms[len(forms)-1](i)
+		if name == "" {
+			name = last
+		}
+		for number := 2; used[name]; number++ {
+			name = last + "-" + strconv.Itoa(number)
+		}
+		names[i], used[name] = name, true
+	}
+	return names
 }

@@ -1,16 +1,16 @@
-package httpapi
+package presented
 
 import (
-	"net/http"
 	"net/netip"
 	"strings"
 )
 
-// proxies are the networks whose word is taken for where a client is.
-type proxies []netip.Prefix
+// Proxies are the networks whose word is taken for where a client is.
+type Proxies []netip.Prefix
 
-func newProxies(networks []netip.Prefix) proxies {
-	var trusted proxies
+// NewProxies trusts networks, in whichever way they are written.
+func NewProxies(networks []netip.Prefix) Proxies {
+	var trusted Proxies
 	for _, network := range networks {
 		if a := network.Addr(); a.Is4In6() && network.Bits() >= 96 {
 			network = netip.PrefixFrom(a.Unmap(), network.Bits()-96)
@@ -20,7 +20,7 @@ func newProxies(networks []netip.Prefix) proxies {
 	return trusted
 }
 
-func (p proxies) trust(address netip.Addr) bool {
+func (p Proxies) trust(address netip.Addr) bool {
 	for _, network := range p {
 		if network.Contains(address) {
 			return true
@@ -29,19 +29,14 @@ func (p proxies) trust(address netip.Addr) bool {
 	return false
 }
 
-// client is where a request comes from: the peer or, behind trusted proxies, the right-most
+// Client is where a request comes from: the peer or, behind trusted proxies, the right-most
 // address in X-Forwarded-For that is none of theirs, as whatever stands left of it the client may
 // have written itself. If it cannot be told, the address is the zero one, which is in no network.
-func (p proxies) client(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	client := plain(peer.Addr())
+func (p Proxies) Client(peer netip.Addr, forwarded []string) netip.Addr {
+	client := plain(peer)
 	if !p.trust(client) {
 		return client
 	}
-	forwarded := r.Header["X-Forwarded-For"]
 	for i := len(forwarded) - 1; i >= 0; i-- {
 		for rest, more := forwarded[i], true; more; {
 			var entry string

@@ -1,0 +1,116 @@
+// Package fields writes the header fields with which every door answers: the challenge, the
+// state of the limits, and whose key it is. What is appended is text that may stand in a header as
+// it is.
+package fields
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/verifier"
+)
+
+// AppendRateLimitPolicy appends RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers; nothing
+// where the decision tells of no limits.
+func AppendRateLimitPolicy(b []byte, d *verifier.Decision) []byte {
+	for i := range d.Limits.Len() {
+		l := d.Limits.At(i)
+		b = appendItem(b, &d.Limits, i)
+		b = strconv.AppendInt(append(b, ";q="...), l.Requests, 10)
+		b = strconv.AppendInt(append(b, ";w="...), seconds(l.Per), 10)
+	}
+	return b
+}
+
+// AppendRateLimit appends RateLimit of the same draft.
+func AppendRateLimit(b []byte, d *verifier.Decision) []byte {
+	for i := range d.Limits.Len() {
+		l := d.Limits.At(i)
+		b = appendItem(b, &d.Limits, i)
+		b = strconv.AppendInt(append(b, ";r="...), l.Remaining, 10)
+		b = strconv.AppendInt(append(b, ";t="...), seconds(l.ResetAt.Sub(d.At)), 10)
+	}
+	return b
+}
+
+// AppendRetryAfter appends Retry-After, in seconds, where a limit refused. It is never zero,
+// which would ask to be tried again at once.
+func AppendRetryAfter(b []byte, d *verifier.Decision) []byte {
+	if d.Code != policy.CodeRateLimited {
+		return b
+	}
+	return strconv.AppendInt(b, max(1, seconds(d.RetryAfter)), 10)
+}
+
+// seconds rounds up, so that who waits that long has waited long enough.
+func seconds(d time.Duration) int64 { return max(0, int64((d+time.Second-1)/time.Second)) }
+
+// appendItem names a limit by its span; where another has the same, by its KeyLimit too; and
+// where even then two are alike, with a number.
+func appendItem(b []byte, limits *verifier.Limits, i int) []byte {
+	var (
+		one       = limits.At(i)
+		spans     int // limits of this span
+		before    int // limits before this one of its name and span
+		separator = ""
+	)
+	for j := range limits.Len() {
+		other := limits.At(j)
+		if other.Per != one.Per {
+			continue
+		}
+		spans++
+		if j < i && other.Name == one.Name {
+			before++
+		}
+	}
+	if i > 0 {
+		separator = ", "
+	}
+	b = append(append(b, separator...), '"')
+	if spans > 1 {
+		b = append(appendQuoted(b, one.Name), '-')
+	}
+	b = AppendSpan(b, one.Per)
+	if before > 0 {
+		b = strconv.AppendInt(append(b, '-'), int64(before)+1, 10)
+	}
+	return append(b, '"')
+}
+
+// AppendSpan appends what people call a span: minute, or 30s.
+func AppendSpan(b []byte, per time.Duration) []byte {
+	const day = 24 * time.Hour
+	switch per {
+	case time.Second:
+		return append(b, "second"...)
+	case time.Minute:
+		return append(b, "minute"...)
+	case time.Hour:
+		return append(b, "hour"...)
+	case day:
+		return append(b, "day"...)
+	case 7 * day:
+		return append(b, "week"...)
+	}
+	switch {
+	case per%time.Hour == 0:
+		return append(strconv.AppendInt(b, int64(per/time.Hour), 10), 'h')
+	case per%time.Minute == 0:
+		return append(strconv.AppendInt(b, int64(per/time.Minute), 10), 'm')
+	default:
+		return append(b, per.String()...)
+	}
+}
+
+// appendQuoted appends the inside of a String of RFC 8941.
+func appendQuoted(b []byte, s string) []byte {
+	for _, c := range []byte(Value(s)) {
+		if c == '\\' || c == '"' {
+			b = append(b, '\\')
+		}
+		b = append(b, c)
+	}
+	return b
+}

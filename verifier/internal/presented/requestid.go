@@ -1,0 +1,28 @@
+package presented
+
+import "crypto/rand"
+
+const maxRequestIDLength = 128
+
+// RequestID is the ID that a request came with, if that may be repeated, or a new one.
+func RequestID(sent string) string {
+	if ValidRequestID(sent) {
+		return sent
+	}
+	return rand.Text()
+}
+
+// ValidRequestID accepts what can stand in a header, in JSON and in a log as it is. A key that
+// somebody sent here by mistake cannot: it would be repeated in all of them.
+func ValidRequestID(id string) bool {
+	if id == "" || len(id) > maxRequestIDLength || LooksLikeKey(id) {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
