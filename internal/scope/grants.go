@@ -1,16 +1,22 @@
 package scope
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
 
-// Grant is what may be done to the resource of that name or, where the name ends in *, to
-// each whose name begins so. Without scopes it is nothing.
+// Grant is what may be done to one resource or, where its name ends in *, to each whose
+// name begins so. Without scopes it is nothing.
 type Grant struct {
 	Resource string
 	Scopes   []string
+}
+
+// Longest finds the grant that holds for a resource, or for all that a name with a * at
+// its end stands for: of those that match, the longest one, and one without a * before one with. -1:
+// none does.
+func Longest(grants []Grant, resource string) int {
+	return longest(patterns(grants), patternOf(resource))
 }
 
 // Grants are the resources for which something else holds than for all others, each with
@@ -61,24 +67,22 @@ func CompileGrants(key, account []Grant, scopes, ceiling []string, c Catalogue) 
 // ResourceBounds are an account's grants and ceiling under a catalogue, prepared for all the
 // keys that they hold for.
 type ResourceBounds struct {
-	grants  []bounded
-	general Bounds
-}
-
-type bounded struct {
-	pattern
-	bounds Bounds
+	patterns []pattern // of the account's grants
+	bounds   []Bounds  // the different ones
+	at       []int     // of each grant, its bounds
+	general  Bounds
 }
 
 // NewResourceBounds prepares bounds. An empty ceiling is none.
 func NewResourceBounds(grants []Grant, ceiling []string, c Catalogue) ResourceBounds {
-	b := ResourceBounds{general: NewBounds(ceiling, c)}
-	for _, g := range grants {
-		bounds := Bounds{c, &Set{}}
-		if len(g.Scopes) > 0 {
-			bounds = NewBounds(g.Scopes, c)
+	different, at := distinct(grants)
+	b := ResourceBounds{patterns: patterns(grants), at: at, general: NewBounds(ceiling, c)}
+	for _, scopes := range different {
+		if len(scopes) == 0 {
+			b.bounds = append(b.bounds, Bounds{c, &Set{}})
+			continue
 		}
-		b.grants = append(b.grants, bounded{patternOf(g.Resource), bounds})
+		b.bounds = append(b.bounds, NewBounds(scopes, c))
 	}
 	return b
 }
@@ -86,45 +90,48 @@ func NewResourceBounds(grants []Grant, ceiling []string, c Catalogue) ResourceBo
 // Compile is what a key with these bounds may really do to single resources. Patterns
 // lie one in the other or apart, so what holds for one is decided by those around it.
 func (b ResourceBounds) Compile(key []Grant, scopes []string) Grants {
-	granted := make([]pattern, len(key))
-	for i, g := range key {
-		granted[i] = patternOf(g.Resource)
-	}
-	bounding := make([]pattern, len(b.grants))
-	for i, g := range b.grants {
-		bounding[i] = g.pattern
-	}
-	all := slices.Concat(granted, bounding)
+	granted := patterns(key)
+	different, at := distinct(key)
+	all := slices.Concat(granted, b.patterns)
 	if len(key) > 0 && len(scopes) == 0 {
 		all = append(all, pattern{wild: true})
 	}
-
-	type pair struct{ granted, bounding int }
-	sets := make(map[pair]Set, len(all)) // many patterns of an account meet the same grant of a key
-	compiled := Grants{exact: make(map[string]Set)}
 	slices.SortFunc(all, pattern.compare)
+
+	// Most resources share what may be done to them, and then they share the set.
+	type pair struct{ scopes, bounds int }
+	sets := make(map[pair]Set)
+	compiled := Grants{exact: make(map[string]Set)}
 	for _, p := range slices.Compact(all) {
-		at := pair{longest(granted, p), longest(bounding, p)}
-		set, known := sets[at]
+		which := pair{-1, -1}
+		bounds, wanted := b.general, scopes
+		if i := longest(granted, p); i >= 0 {
+			which.scopes, wanted = at[i], different[at[i]]
+		}
+		if i := longest(b.patterns, p); i >= 0 {
+			which.bounds, bounds = b.at[i], b.bounds[b.at[i]]
+		}
+		set, known := sets[which]
 		if !known {
-			set = b.effective(key, scopes, at.granted, at.bounding)
-			sets[at] = set
+			set = bounds.Effective(wanted)
+			sets[which] = set
 		}
 		compiled.add(p, set)
 	}
 	return compiled
 }
 
-// effective is what a grant of a key comes to under one of the account; -1: none.
-func (b ResourceBounds) effective(key []Grant, scopes []string, granted, bounding int) Set {
-	bounds := b.general
-	if bounding >= 0 {
-		bounds = b.grants[bounding].bounds
+// distinct returns the different lists of scopes in grants, and of each grant which it has.
+func distinct(grants []Grant) (different [][]string, at []int) {
+	for _, g := range grants {
+		i := slices.IndexFunc(different, func(scopes []string) bool { return slices.Equal(scopes, g.Scopes) })
+		if i < 0 {
+			i = len(different)
+			different = append(different, g.Scopes)
+		}
+		at = append(at, i)
 	}
-	if granted >= 0 {
-		scopes = key[granted].Scopes
-	}
-	return bounds.Effective(scopes)
+	return different, at
 }
 
 // add takes patterns in their order.
@@ -138,46 +145,4 @@ func (g *Grants) add(p pattern, set Set) {
 		parent = g.prefixes[parent].parent
 	}
 	g.prefixes = append(g.prefixes, prefixed{p.text, parent, set})
-}
-
-// pattern is one name, or all that begin with it.
-type pattern struct {
-	text string
-	wild bool
-}
-
-func patternOf(resource string) pattern {
-	text, wild := strings.CutSuffix(resource, one)
-	return pattern{text, wild}
-}
-
-// covers says whether a pattern stands for all that another one does.
-func (p pattern) covers(other pattern) bool {
-	if p.wild {
-		return strings.HasPrefix(other.text, p.text)
-	}
-	return p == other
-}
-
-// compare orders by text, and a single name behind the names that begin with it.
-func (p pattern) compare(other pattern) int {
-	if order := strings.Compare(p.text, other.text); order != 0 || p.wild == other.wild {
-		return order
-	}
-	if p.wild {
-		return -1
-	}
-	return 1
-}
-
-// longest finds the pattern that comes closest to another one of those that cover it; -1: none
-// does. Of two that are the same, the first counts.
-func longest(patterns []pattern, wanted pattern) int {
-	found := -1
-	for i, p := range patterns {
-		if p.covers(wanted) && (found < 0 || cmp.Or(cmp.Compare(len(p.text), len(patterns[found].text)), p.compare(patterns[found])) > 0) {
-			found = i
-		}
-	}
-	return found
 }
