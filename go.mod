@@ -3,6 +3,7 @@ module github.com/claviger-dev/claviger
 go 1.26.0
 
 require (
+	github.com/gaissmai/bart v0.30.0
 	github.com/go-logr/logr v1.4.3
 	github.com/open-policy-agent/cert-controller v0.16.0
 	github.com/prometheus/client_golang v1.24.0

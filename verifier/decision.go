@@ -126,22 +126,19 @@ func tellsIdentity(code Code) bool {
 	return code != policy.CodeWorkspaceMismatch && code != policy.CodeKeyInvalid
 }
 
-func identity(record *policy.Record) Key {
-	k := record.Key
-	id, _ := keyid.Parse(k.ID)
+func identity(record *policy.Record, resource string) Key {
+	k, c := &record.Key, record.Class
 	return Key{
-		ID:             id,
+		ID:             k.ID,
 		Name:           k.Name,
-		Namespace:      k.Namespace,
-		Workspace:      record.Workspace.ID,
-		Environment:    k.Environment,
+		Namespace:      c.Namespace,
+		Workspace:      c.WorkspaceID,
+		Environment:    c.Environment,
 		DisplayName:    k.DisplayName,
-		ServiceAccount: k.Account,
-		Scopes:         k.Scopes.List(),
-		Metadata:       k.Metadata,
+		ServiceAccount: c.Account,
+		Scopes:         record.Scopes(resource).List(),
+		Entity:         c.Entity,
+		Metadata:       c.Metadata,
 		ExpiresAt:      k.ExpiresAt,
 	}
 }
-
-// workspaceID is the ID of the workspace a key names, whether or not that exists.
-func workspaceID(k *policy.Key) string { return k.Namespace + "/" + k.Workspace }

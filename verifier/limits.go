@@ -9,32 +9,44 @@ import (
 
 // counted is how a key's limits stand at a decision.
 type counted struct {
-	limits     Limits
+	limits     *Limits // of the decision
 	refused    bool
 	retryAfter time.Duration
 }
 
+// usual is how many limits are counted without memory of their own.
+const usual = 8
+
 // take counts a request against every limit, or against none where one refuses. All of them
 // are told then too, and the wait is until the slowest would allow it.
-func (c *counted) take(limits *keyindex.Limits, now time.Time, cost int64) {
-	if len(limits.Attached) == 0 {
+func (c *counted) take(entry *keyindex.Entry, now time.Time, cost int64) {
+	if len(entry.Limits) == 0 {
 		return
 	}
-	var buffer [8]limit.Result
-	results, refusedBy := limit.TakeAll(limits.Attached, now, cost, buffer[:0])
+	var (
+		attachedBuffer [usual]limit.Attached
+		resultsBuffer  [usual]limit.Result
+	)
+	attached := attachedBuffer[:0]
+	for i := range entry.Limits {
+		attached = append(attached, entry.Attached(i))
+	}
+	results, refusedBy := limit.TakeAll(attached, now, cost, resultsBuffer[:0])
 	c.refused = refusedBy >= 0
-	for i, attached := range limits.Attached {
-		if i >= len(results) {
-			results = append(results, probe(attached, now, cost))
+	for i := range attached {
+		if i < len(results) {
+			c.add(&entry.Limits[i], results[i])
+		} else {
+			c.add(&entry.Limits[i], probe(attached[i], now, cost))
 		}
-		c.add(limits.Names[i], attached.Rate, results[i])
 	}
 }
 
 // look tells how the limits stand without counting anything.
-func (c *counted) look(limits *keyindex.Limits, now time.Time) {
-	for i, attached := range limits.Attached {
-		c.add(limits.Names[i], attached.Rate, attached.Rate.Take(attached.Bucket, now, 0))
+func (c *counted) look(entry *keyindex.Entry, now time.Time) {
+	for i := range entry.Limits {
+		attached := entry.Attached(i)
+		c.add(&entry.Limits[i], attached.Rate.Take(attached.Bucket, now, 0))
 	}
 }
 
@@ -51,11 +63,11 @@ func probe(attached limit.Attached, now time.Time, cost int64) limit.Result {
 	return result
 }
 
-func (c *counted) add(name string, rate limit.Rate, result limit.Result) {
+func (c *counted) add(l *keyindex.Limit, result limit.Result) {
 	*c.limits.add() = Limit{
-		Name:      name,
-		Requests:  rate.Requests,
-		Per:       rate.Per,
+		Name:      l.Name,
+		Requests:  l.Requests,
+		Per:       l.Per,
 		Capacity:  result.Limit,
 		Remaining: result.Remaining,
 		ResetAt:   result.ResetAt,

@@ -95,8 +95,8 @@ func (v *Verifier) decide(r *Request, now time.Time, counts bool) Decision {
 	if err != nil {
 		return unknown(r, now)
 	}
-	entry, known := v.index.Lookup(key.Hash())
-	if !known {
+	var entry keyindex.Entry
+	if !v.index.Lookup(key.Hash(), &entry) {
 		return unknown(r, now)
 	}
 	return v.decideKnown(r, &entry, now, counts)
@@ -121,24 +121,27 @@ func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time,
 	}
 	code := policy.Check(&asked, &entry.Record, now)
 
-	var left counted
+	var d Decision
+	left := counted{limits: &d.Limits}
 	if code == policy.CodeValid && counts {
-		if left.take(entry.Limits, now, max(1, r.Cost.Requests)); left.refused {
+		if left.take(entry, now, max(1, r.Cost.Requests)); left.refused {
 			code = policy.CodeRateLimited
 		}
 	} else {
-		left.look(entry.Limits, now)
+		left.look(entry, now)
 	}
 	if v.recorder != nil && counts {
-		v.recorder.Record(event(code, entry, &left, now))
+		v.recorder.Record(event(code, r, entry, &left, now))
 	}
 
-	d := answer(code)
+	d.Code, d.Status, d.Error = code, code.Status(), code.Message()
 	if tellsIdentity(code) {
-		d.Key = identity(&entry.Record)
+		d.Key = identity(&entry.Record, r.Resource)
 	}
 	if code == policy.CodeValid || code == policy.CodeRateLimited {
-		d.Limits, d.RetryAfter = left.limits, left.retryAfter
+		d.RetryAfter = left.retryAfter
+	} else {
+		d.Limits = Limits{}
 	}
 	if r.Explain {
 		d.Checks = append(policy.Explain(&asked, &entry.Record, now), limitsCheck(code))
@@ -157,10 +160,10 @@ func limitsCheck(code Code) Check {
 	return Check{Name: "limits", Outcome: policy.Skipped}
 }
 
-func event(code policy.Code, entry *keyindex.Entry, left *counted, now time.Time) usage.Event {
+func event(code policy.Code, r *Request, entry *keyindex.Entry, left *counted, now time.Time) usage.Event {
 	e := usage.Event{
 		Key:       entry.Key.ID,
-		Workspace: workspaceID(entry.Key),
+		Workspace: entry.Class.WorkspaceID,
 		At:        now,
 		Code:      code.String(),
 		Remaining: usage.NoLimit,

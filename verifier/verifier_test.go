@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyid"
@@ -101,7 +100,7 @@ func TestDecisions(t *testing.T) {
 		"an empty scope":            {request: verifier.Request{Scopes: verifier.Scopes{AnyOf: []string{""}}}, code: verifier.CodeRequestInvalid, status: 400, text: "Bad request: scope 1 of those required (anyOf) is malformed: a scope must not be empty"},
 		"scopes without end":        {request: verifier.Request{Scopes: verifier.Scopes{AllOf: slices.Repeat([]string{"read"}, 101)}}, code: verifier.CodeRequestInvalid, status: 400, text: "Bad request: allOf names more than 100 scopes"},
 		"an ApiKey that was deleted": {change: func(x *keyindex.Index) {
-			x.DeleteApiKey(types.NamespacedName{Namespace: indextest.Namespace, Name: "k"})
+			x.DeleteApiKey(indextest.UID("key", "k"))
 		}, code: verifier.CodeKeyInvalid, status: 401, text: "Invalid API key"},
 		"scopes that the ceiling cut": {spec: func(s *spec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"} }, request: verifier.Request{Scopes: verifier.Scopes{AllOf: []string{"write"}}}, code: verifier.CodeScopeInsufficient, status: 403, text: "API key does not have the required scope", known: true},
 	}
@@ -274,11 +273,11 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 
 	minute := now.Add(time.Minute)
 	want := []usage.Event{
-		{Key: string(indextest.UID("key", "limited")), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute},
-		{Key: string(indextest.UID("key", "limited")), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute},
-		{Key: string(indextest.UID("key", "limited")), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute},
-		{Key: string(indextest.UID("key", "tied")), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour)},
-		{Key: string(indextest.UID("key", "free")), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute},
+		{Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour)},
+		{Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit},
 	}
 	if !slices.Equal(f.ledger.events, want) {
 		t.Errorf("got  %+v\nwant %+v", f.ledger.events, want)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,6 +44,21 @@ type Credential struct {
 // so that a repeated creation finds the first one.
 func Name(uid types.UID, generation int) string {
 	return fmt.Sprintf("key-%s-%d", uid, generation)
+}
+
+// ParseName reads the name of a hashed Secret. No two names are read alike.
+func ParseName(name string) (uid types.UID, generation int, ok bool) {
+	rest, ok := strings.CutPrefix(name, "key-")
+	dash := strings.LastIndexByte(rest, '-')
+	if !ok || dash < 0 {
+		return "", 0, false
+	}
+	uid = types.UID(rest[:dash])
+	generation, err := strconv.Atoi(rest[dash+1:])
+	if err != nil || generation < 1 || Name(uid, generation) != name {
+		return "", 0, false
+	}
+	return uid, generation, true
 }
 
 // End is when the credential stops working under a spec; zero: never.
@@ -107,6 +123,9 @@ func FromSecret(secret *corev1.Secret) (Credential, error) {
 	c.ApiKey = types.NamespacedName{Namespace: namespace, Name: name}
 	if c.Generation, err = Generation(secret.Annotations); err != nil {
 		return Credential{}, err
+	}
+	if secret.Name != Name(c.ApiKeyUID, c.Generation) {
+		return Credential{}, fmt.Errorf("it is not named %s, as a credential of this ApiKey and generation is", Name(c.ApiKeyUID, c.Generation))
 	}
 	if copy(c.Hash[:], secret.Data[dataHash]) != token.HashSize || len(secret.Data[dataHash]) != token.HashSize {
 		return Credential{}, fmt.Errorf("data key %s does not hold %d bytes", dataHash, token.HashSize)

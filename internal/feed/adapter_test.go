@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -29,16 +28,13 @@ func TestEventsBecomeCalls(t *testing.T) {
 		"a missed deletion": {func(h toolscache.ResourceEventHandler) {
 			h.OnDelete(toolscache.DeletedFinalStateUnknown{Key: "ns/k", Obj: plain})
 		}, "remove ns/k"},
-		"a missed deletion of nobody knows what": {func(h toolscache.ResourceEventHandler) {
-			h.OnDelete(toolscache.DeletedFinalStateUnknown{Key: "ns/k"})
-		}, "remove ns/k"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var calls []string
 			test.event(adapter(
 				func(k *v1alpha1.ApiKey) { calls = append(calls, "set "+k.Namespace+"/"+k.Name) },
-				func(n types.NamespacedName) { calls = append(calls, "remove "+n.String()) },
+				func(k *v1alpha1.ApiKey) { calls = append(calls, "remove "+k.Namespace+"/"+k.Name) },
 			))
 			if !slices.Equal(calls, []string{test.want}) {
 				t.Errorf("got %q, want %q", calls, test.want)

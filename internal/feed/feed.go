@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 )
@@ -116,15 +117,19 @@ func (f *Feed) Ready() error {
 // handle registers an adapter for each kind.
 func (f *Feed) handle() error {
 	return errors.Join(
-		register(f, workspaces, f.index.SetWorkspace, f.index.DeleteWorkspace),
-		register(f, serviceAccounts, f.index.SetServiceAccount, f.index.DeleteServiceAccount),
-		register(f, keyLimits, f.index.SetKeyLimit, f.index.DeleteKeyLimit),
-		register(f, apiKeys, f.index.SetApiKey, f.index.DeleteApiKey),
+		register(f, workspaces, f.index.SetWorkspace, named[*v1alpha1.Workspace](f.index.DeleteWorkspace)),
+		register(f, serviceAccounts, f.index.SetServiceAccount, named[*v1alpha1.ServiceAccount](f.index.DeleteServiceAccount)),
+		register(f, keyLimits, f.index.SetKeyLimit, named[*v1alpha1.KeyLimit](f.index.DeleteKeyLimit)),
+		register(f, apiKeys, f.setApiKey, func(k *v1alpha1.ApiKey) { f.index.DeleteApiKey(k.UID) }),
 		register(f, secrets, f.setSecret, f.deleteSecret),
 	)
 }
 
-func register[Object client.Object](f *Feed, k kind, set func(Object), remove func(types.NamespacedName)) error {
+func named[Object client.Object](remove func(types.NamespacedName)) func(Object) {
+	return func(object Object) { remove(client.ObjectKeyFromObject(object)) }
+}
+
+func register[Object client.Object](f *Feed, k kind, set func(Object), remove func(Object)) error {
 	// Nothing is started yet, so there is nothing to wait for or to cancel.
 	informer, err := f.cache.GetInformer(context.Background(), k.object, cache.BlockUntilSynced(false))
 	if err != nil {
@@ -138,15 +143,26 @@ func register[Object client.Object](f *Feed, k kind, set func(Object), remove fu
 	return nil
 }
 
+func (f *Feed) setApiKey(k *v1alpha1.ApiKey) {
+	if err := f.index.SetApiKey(k); err != nil {
+		f.log.Error(err, "an ApiKey will not work")
+	}
+}
+
 // setSecret takes a Secret that cannot be understood for one that is gone.
 func (f *Feed) setSecret(secret *corev1.Secret) {
 	c, err := credential.FromSecret(secret)
+	if err == nil {
+		err = f.index.SetCredential(c)
+	}
 	if err != nil {
 		f.log.Error(err, "a hashed Secret is unusable and its key will not work; delete the Secret, and the operator makes a new key", "secret", secret.Name)
-		f.index.DeleteCredential(secret.Name)
-		return
+		f.deleteSecret(secret)
 	}
-	f.index.SetCredential(secret.Name, c)
 }
 
-func (f *Feed) deleteSecret(name types.NamespacedName) { f.index.DeleteCredential(name.Name) }
+func (f *Feed) deleteSecret(secret *corev1.Secret) {
+	if uid, generation, ok := credential.ParseName(secret.Name); ok {
+		f.index.DeleteCredential(uid, generation)
+	}
+}

@@ -3,6 +3,7 @@
 package keyid
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 )
@@ -73,3 +74,13 @@ func (id ID) Append(b []byte) []byte {
 
 // MarshalText implements encoding.TextMarshaler.
 func (id ID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
+
+// Derive makes the ID that belongs to a text, for keys that no API server gave a UID: a UUID of
+// version 8 (RFC 9562 section 5.8), from its SHA-256.
+func Derive(text string) ID {
+	sum := sha256.Sum256([]byte(text))
+	id := ID(sum[:Size])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}

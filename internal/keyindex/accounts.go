@@ -7,13 +7,32 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
 // account is a ServiceAccount that exists or that a key names; its object is nil if it does
 // not exist.
 type account struct {
 	cell[policy.Account]
-	object *v1alpha1.ServiceAccount
+	object  *v1alpha1.ServiceAccount
+	edition int // of the object
+	ceiling ceiling
+}
+
+// ceiling is what an account's scopes come to under a workspace's catalogue, kept because it
+// is the same for all of its keys.
+type ceiling struct {
+	workspace          *workspace
+	catalogue, account int // the editions it was made of
+	bounds             scope.ResourceBounds
+}
+
+// boundsUnder are the bounds of the account's keys in a workspace.
+func (a *account) boundsUnder(w *workspace) scope.ResourceBounds {
+	if c := &a.ceiling; c.workspace != w || c.catalogue != w.edition || c.account != a.edition {
+		a.ceiling = ceiling{w, w.edition, a.edition, scope.NewResourceBounds(grantsOf(a.object.Spec.Grants), texted(a.object.Spec.Scopes), w.catalogue)}
+	}
+	return a.ceiling.bounds
 }
 
 // SetServiceAccount takes note of a ServiceAccount, new or changed. The index keeps the
@@ -33,17 +52,19 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 	}
 	before := a.object
 	a.object = object
+	a.edition++
 	if before != nil && sameCeiling(&before.Spec, &object.Spec) {
 		a.value.Store(value)
 		return
 	}
-	var refsBefore []v1alpha1.LocalReference
+	var refsBefore []string
 	if before != nil {
-		refsBefore = before.Spec.LimitRefs
+		refsBefore = names(before.Spec.LimitRefs)
 	} else {
 		x.counts.ServiceAccounts++
+		a.subject = x.buckets.NewSubject()
 	}
-	x.refer(a, name.Namespace, refsBefore, object.Spec.LimitRefs)
+	x.refer(a, name.Namespace, refsBefore, names(object.Spec.LimitRefs))
 	a.replace(value, value.Suspended, x.compile)
 }
 
@@ -53,6 +74,13 @@ func (x *Index) DeleteServiceAccount(name types.NamespacedName) {
 	x.stopAccount(name, nil)
 	defer x.lockWide()()
 	x.deleteAccount(name)
+}
+
+// RetainServiceAccounts drops the ServiceAccounts that keep does not accept, as after a full list.
+func (x *Index) RetainServiceAccounts(keep func(types.NamespacedName) bool) {
+	for _, name := range missing(x, x.accounts, func(a *account) bool { return a.object != nil }, keep) {
+		x.DeleteServiceAccount(name)
+	}
 }
 
 // stopAccount shows readers at once that a ServiceAccount is suspended or gone, as
@@ -72,10 +100,11 @@ func (x *Index) deleteAccount(name types.NamespacedName) {
 	}
 	gone := a.object
 	a.object = nil
+	a.edition++
 	x.counts.ServiceAccounts--
 	a.replace(nil, true, x.compile)
-	x.refer(a, name.Namespace, gone.Spec.LimitRefs, nil)
-	x.buckets.ForgetSubject(gone.UID)
+	x.refer(a, name.Namespace, names(gone.Spec.LimitRefs), nil)
+	x.buckets.ForgetSubject(a.subject)
 	x.releaseAccount(name)
 }
 
@@ -90,7 +119,7 @@ func (x *Index) account(name types.NamespacedName) *account {
 }
 
 func (x *Index) releaseAccount(name types.NamespacedName) {
-	if a := x.accounts[name]; a != nil && a.object == nil && len(a.keys) == 0 {
+	if a := x.accounts[name]; a != nil && a.object == nil && len(a.profiles) == 0 {
 		delete(x.accounts, name)
 	}
 }
@@ -99,5 +128,9 @@ func (x *Index) releaseAccount(name types.NamespacedName) {
 // are compiled to. Its suspension does not: that is looked at when a key is looked up.
 func sameCeiling(a, b *v1alpha1.ServiceAccountSpec) bool {
 	return a.WorkspaceRef == b.WorkspaceRef &&
-		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.LimitRefs, b.LimitRefs)
+		slices.Equal(a.Scopes, b.Scopes) && slices.EqualFunc(a.Grants, b.Grants, sameGrant) && slices.Equal(a.LimitRefs, b.LimitRefs)
+}
+
+func sameGrant(a, b v1alpha1.Grant) bool {
+	return a.Resource == b.Resource && slices.Equal(a.Scopes, b.Scopes)
 }

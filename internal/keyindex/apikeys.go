@@ -1,142 +1,172 @@
 package keyindex
 
 import (
-	"cmp"
-	"iter"
+	"fmt"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-// apiKey is an ApiKey with all that was ever issued for it. Its object is nil while only
-// credentials speak of it: before it arrives, and after it is deleted.
-type apiKey struct {
-	object      *v1alpha1.ApiKey
-	workspace   *workspace
-	account     *account // nil where it names none
-	credentials []*credential.Credential
+// declared is an ApiKey as the index takes it in.
+type declared struct {
+	id            keyid.ID
+	name, display string
+	state         policy.State
+	stated        uint64 // instant
 }
 
-func (k *apiKey) dependents() iter.Seq[*apiKey] {
-	return func(yield func(*apiKey) bool) { yield(k) }
-}
-
-// SetApiKey takes note of an ApiKey, new or changed. The index keeps the object, which must
-// not be changed afterwards.
-func (x *Index) SetApiKey(object *v1alpha1.ApiKey) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-	if known := x.keys[name]; known != nil {
-		if known.object.UID == object.UID {
-			x.updateApiKey(known, object)
-			return
-		}
-		// Deleted and made again while nobody looked: not the same key.
-		x.deleteApiKey(name)
+// SetApiKey takes note of an ApiKey, new or changed. The index keeps nothing of the object
+// itself. The error is of a UID that is no UUID; such a key would never be found, and an older state of
+// it is gone.
+func (x *Index) SetApiKey(object *v1alpha1.ApiKey) error {
+	id, err := keyid.Parse(string(object.UID))
+	if err != nil {
+		return fmt.Errorf("ApiKey %s/%s is left out, because its metadata.uid is %w", object.Namespace, object.Name, err)
 	}
-	k := x.apiKey(object.UID)
-	x.keys[name] = k
-	x.counts.ApiKeys++
-	x.declareApiKey(k, object)
+	d := declared{id: id, name: object.Name, display: object.Spec.DisplayName, state: state(object.Spec.State)}
+	if object.Spec.ExpiresAt != nil {
+		d.stated = instant(object.Spec.ExpiresAt.Time)
+	}
+	defer x.lock()()
+	x.declare(d, x.profile(specOf(object)))
+	return nil
+}
+
+// declare writes an ApiKey's record and moves its hashes to what they lead to now.
+func (x *Index) declare(d declared, p *profile) {
+	number := x.key(d.id)
+	k := x.keys.at(number)
+	before := k.profile()
+	text := k.text.Load()
+	if before != 0 {
+		if name, display := read(*x.names.blocks.Load(), text); name != d.name || display != d.display {
+			x.names.drop(name, display)
+			text = x.names.add(d.name, d.display)
+		}
+	} else {
+		text = x.names.add(d.name, d.display)
+		x.counts.ApiKeys++
+	}
+	if before != p.number {
+		p.keys++
+	}
+	k.write(p.number, func() {
+		k.text.Store(text)
+		k.life.Store(d.stated | uint64(d.state)<<instantBits)
+	})
+	if before != p.number {
+		x.leave(before)
+	}
+	if before == 0 {
+		x.publishKey(k)
+	}
+	x.compact()
 }
 
 // DeleteApiKey takes note that an ApiKey is gone. Its hashes grant nothing from then on.
-func (x *Index) DeleteApiKey(name types.NamespacedName) {
+func (x *Index) DeleteApiKey(uid types.UID) {
+	id, err := keyid.Parse(string(uid))
+	if err != nil {
+		return // and so it is not there
+	}
+	defer x.lock()()
+	if number, _ := x.byUID.find(id, x.idOf); number != 0 {
+		x.deleteApiKey(number)
+	}
+}
+
+// RetainApiKeys drops the ApiKeys that keep does not accept, as after a full list.
+func (x *Index) RetainApiKeys(keep func(types.UID) bool) {
+	x.sweepKeys(func(number uint32) {
+		if k := x.keys.at(number); k.profile() != 0 && !keep(types.UID(k.id().String())) {
+			x.deleteApiKey(number)
+		}
+	})
+}
+
+// sweepKeys looks at all keys, and lets other writers go first now and then.
+func (x *Index) sweepKeys(look func(number uint32)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.deleteApiKey(name)
+	x.changes.Add(1)
+	for number := uint32(1); number < x.keys.next; number++ {
+		if x.keys.at(number).subject() != 0 {
+			look(number)
+		}
+		if number%chunkSize == 0 {
+			x.yield()
+		}
+	}
 }
 
-func (x *Index) updateApiKey(k *apiKey, object *v1alpha1.ApiKey) {
-	if equality.Semantic.DeepEqual(k.object.Spec, object.Spec) {
-		k.object = object // or the old one would be kept in memory beside the feed's
+func (x *Index) deleteApiKey(number uint32) {
+	k := x.keys.at(number)
+	before := k.profile()
+	if before == 0 {
 		return
 	}
-	x.declareApiKey(k, object)
-}
-
-func (x *Index) declareApiKey(k *apiKey, object *v1alpha1.ApiKey) {
-	before := k.references()
-	k.object = object
-	x.link(k, before, k.references())
-	x.publishKey(k, &memo{})
-}
-
-func (x *Index) deleteApiKey(name types.NamespacedName) {
-	k := x.keys[name]
-	if k == nil {
-		return
-	}
-	delete(x.keys, name)
+	x.names.drop(read(*x.names.blocks.Load(), k.text.Load()))
+	subject := x.buckets.NewSubject()
+	x.buckets.ForgetSubject(local.Subject(k.subject()))
+	k.write(0, func() {
+		k.text.Store(0)
+		k.life.Store(0)
+		// Declared again it counts from nothing.
+		k.links.Store(uint64(k.first()) | uint64(subject)<<32)
+	})
 	x.counts.ApiKeys--
-	uid, before := k.object.UID, k.references()
-	k.object = nil
-	x.publishKey(k, &memo{})
-	x.link(k, before, references{})
-	x.buckets.ForgetSubject(uid)
-	x.releaseApiKey(uid)
+	x.publishKey(k)
+	x.leave(before)
+	x.releaseKey(number)
 }
 
-// apiKey finds the ApiKey of a UID, or makes room for it.
-func (x *Index) apiKey(uid types.UID) *apiKey {
-	k := x.byUID[uid]
-	if k == nil {
-		k = &apiKey{}
-		x.byUID[uid] = k
+func (x *Index) idOf(number uint32) keyid.ID { return x.keys.at(number).id() }
+
+// key finds the record of a UID, or makes one that is not declared.
+func (x *Index) key(id keyid.ID) uint32 {
+	if number, _ := x.byUID.find(id, x.idOf); number != 0 {
+		return number
 	}
-	return k
+	number := x.keys.take()
+	k := x.keys.at(number)
+	k.write(0, func() {
+		k.setID(id)
+		k.text.Store(0)
+		k.life.Store(0)
+		k.links.Store(uint64(x.buckets.NewSubject()) << 32)
+	})
+	x.byUID.put(id, number, x.idOf)
+	return number
 }
 
-func (x *Index) releaseApiKey(uid types.UID) {
-	if k := x.byUID[uid]; k != nil && k.object == nil && len(k.credentials) == 0 {
-		delete(x.byUID, uid)
+// releaseKey forgets a key that is neither declared nor spoken of.
+func (x *Index) releaseKey(number uint32) {
+	k := x.keys.at(number)
+	if k.profile() != 0 || k.first() != 0 {
+		return
 	}
+	_, slot := x.byUID.find(k.id(), x.idOf)
+	x.byUID.remove(slot)
+	k.write(0, func() { k.links.Store(0) })
+	x.keys.release(number)
 }
 
-// references is what an ApiKey names; empty while it is not declared.
-type references struct {
-	namespace, workspace, account string
-	limits                        []v1alpha1.LocalReference
-}
-
-func (k *apiKey) references() references {
-	if k.object == nil {
-		return references{}
+// compact writes all names anew once most of what is kept belongs to nobody.
+func (x *Index) compact() {
+	if !x.names.wasteful() {
+		return
 	}
-	r := references{
-		namespace: k.object.Namespace,
-		workspace: k.object.Spec.WorkspaceRef.Name,
-		limits:    k.object.Spec.LimitRefs,
-	}
-	if k.object.Spec.ServiceAccountRef != nil {
-		r.account = k.object.Spec.ServiceAccountRef.Name
-	}
-	return r
-}
-
-// link moves a key to what it names now.
-func (x *Index) link(k *apiKey, before, after references) {
-	workspaceBefore, accountBefore := k.workspace, k.account
-	k.workspace, k.account = nil, nil
-	if after.workspace != "" {
-		k.workspace = x.workspace(types.NamespacedName{Namespace: after.namespace, Name: after.workspace})
-		k.workspace.join(k)
-	}
-	if after.account != "" {
-		k.account = x.account(types.NamespacedName{Namespace: after.namespace, Name: after.account})
-		k.account.join(k)
-	}
-	if workspaceBefore != nil && workspaceBefore != k.workspace {
-		workspaceBefore.leave(k)
-		x.releaseWorkspace(types.NamespacedName{Namespace: before.namespace, Name: before.workspace})
-	}
-	if accountBefore != nil && accountBefore != k.account {
-		accountBefore.leave(k)
-		x.releaseAccount(types.NamespacedName{Namespace: before.namespace, Name: before.account})
-	}
-	x.refer(k, cmp.Or(after.namespace, before.namespace), before.limits, after.limits)
+	blocks := *x.names.blocks.Load()
+	x.names.renew(func() {
+		for number := uint32(1); number < x.keys.next; number++ {
+			if k := x.keys.at(number); k.profile() != 0 {
+				text := x.names.add(read(blocks, k.text.Load()))
+				k.write(k.profile(), func() { k.text.Store(text) })
+			}
+		}
+	})
 }

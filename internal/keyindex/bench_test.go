@@ -18,7 +18,7 @@ func BenchmarkCatalogue(b *testing.B) {
 		x.SetApiKey(key(id, func(s *v1alpha1.ApiKeySpec) {
 			s.Scopes = []v1alpha1.Scope{name(i), name(i + 1), name(i + 2), name(i + 3), name(i + 4)}
 		}))
-		x.SetCredential(id, issuedFor(id, token.HashOf(id)))
+		x.SetCredential(issuedFor(id, token.HashOf(id)))
 	}
 	declare := func(edit func(i int, d *v1alpha1.ScopeDefinition)) {
 		x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) {

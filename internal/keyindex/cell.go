@@ -3,35 +3,37 @@ package keyindex
 import (
 	"iter"
 	"maps"
+	"slices"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 )
 
-// cell is the one place that all keys under a Workspace or a ServiceAccount look at. It
+// cell is the one place that all profiles under a Workspace or a ServiceAccount look at. It
 // exists as soon as a key refers to it; its value is nil while there is no such object.
 type cell[Value any] struct {
-	value atomic.Pointer[Value]
-	keys  map[*apiKey]struct{}
+	value    atomic.Pointer[Value]
+	subject  local.Subject // while there is the object: whose requests a shared limit counts
+	profiles map[*profile]struct{}
 }
 
-func (c *cell[Value]) dependents() iter.Seq[*apiKey] { return maps.Keys(c.keys) }
+func (c *cell[Value]) dependents() iter.Seq[*profile] { return maps.Keys(c.profiles) }
 
-func (c *cell[Value]) join(k *apiKey) {
-	if c.keys == nil {
-		c.keys = map[*apiKey]struct{}{}
+func (c *cell[Value]) join(p *profile) {
+	if c.profiles == nil {
+		c.profiles = map[*profile]struct{}{}
 	}
-	c.keys[k] = struct{}{}
+	c.profiles[p] = struct{}{}
 }
 
-func (c *cell[Value]) leave(k *apiKey) { delete(c.keys, k) }
+func (c *cell[Value]) leave(p *profile) { delete(c.profiles, p) }
 
-// replace shows readers a new value and compiles the keys under it anew. A value that stops
+// replace shows readers a new value and compiles the profiles under it anew. A value that stops
 // them comes first, so that it never waits. Any other comes last: it must not meet a key that
 // is still compiled to what was allowed, or unlimited, while nobody could use it.
-func (c *cell[Value]) replace(value *Value, stops bool, compile func(iter.Seq[*apiKey])) {
+func (c *cell[Value]) replace(value *Value, stops bool, compile func(iter.Seq[*profile])) {
 	if stops {
 		c.value.Store(value)
 		compile(c.dependents())
@@ -41,33 +43,28 @@ func (c *cell[Value]) replace(value *Value, stops bool, compile func(iter.Seq[*a
 	c.value.Store(value)
 }
 
-// referrer is what can name KeyLimits: an ApiKey, a ServiceAccount or a Workspace.
+// referrer is what can name KeyLimits: a profile of ApiKeys, a ServiceAccount or a Workspace.
 type referrer interface {
-	// dependents are the keys that the limits then hold for.
-	dependents() iter.Seq[*apiKey]
+	// dependents are the profiles that the limits then hold for.
+	dependents() iter.Seq[*profile]
+}
+
+func (p *profile) dependents() iter.Seq[*profile] {
+	return func(yield func(*profile) bool) { yield(p) }
 }
 
 // refer notes which limits a referrer names, in place of those it named before. The limits
 // need not exist.
-func (x *Index) refer(r referrer, namespace string, before, after []v1alpha1.LocalReference) {
-	for _, ref := range after {
-		x.limit(types.NamespacedName{Namespace: namespace, Name: ref.Name}).referrers[r] = struct{}{}
+func (x *Index) refer(r referrer, namespace string, before, after []string) {
+	for _, name := range after {
+		x.limit(types.NamespacedName{Namespace: namespace, Name: name}).referrers[r] = struct{}{}
 	}
 	for _, ref := range before {
-		if named(after, ref) {
+		if slices.Contains(after, ref) {
 			continue
 		}
-		name := types.NamespacedName{Namespace: namespace, Name: ref.Name}
+		name := types.NamespacedName{Namespace: namespace, Name: ref}
 		delete(x.limit(name).referrers, r)
 		x.releaseLimit(name)
 	}
-}
-
-func named(refs []v1alpha1.LocalReference, wanted v1alpha1.LocalReference) bool {
-	for _, ref := range refs {
-		if ref == wanted {
-			return true
-		}
-	}
-	return false
 }

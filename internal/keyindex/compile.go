@@ -8,18 +8,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
+	"github.com/claviger-dev/claviger/internal/network"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// compile makes the entries of many keys anew, for a caller that holds both mutexes. It lets
-// go of mu between two of them, so that whoever revokes a key waits for one key to be compiled,
+// compile makes anew what many profiles come to, for a caller that holds both mutexes. It lets
+// go of mu between two of them, so that whoever revokes a key waits for one profile to be compiled,
 // not for all of somebody else's. Keys that come or change meanwhile are compiled by what is
 // there already; the value that lets them work is stored after the last.
-func (x *Index) compile(keys iter.Seq[*apiKey]) {
-	var m memo
-	for k := range keys {
-		x.publishKey(k, &m)
+func (x *Index) compile(profiles iter.Seq[*profile]) {
+	for p := range profiles {
+		x.compileProfile(p)
 		x.yield()
 	}
 }
@@ -33,34 +34,56 @@ func (x *Index) yield() {
 	}
 }
 
-// entry compiles one credential of a declared key.
-func (x *Index) entry(k *apiKey, c *credential.Credential, m *memo) *entry {
-	spec := &k.object.Spec
-	e := &entry{
-		key: policy.Key{
-			ID:           string(k.object.UID),
-			Name:         k.object.Name,
-			Namespace:    k.object.Namespace,
-			DisplayName:  spec.DisplayName,
-			Environment:  string(spec.Environment),
-			Workspace:    spec.WorkspaceRef.Name,
-			State:        state(spec.State),
-			Scopes:       m.scopes(k),
-			AllowedCIDRs: networks(spec.AllowedCIDRs),
-			ExpiresAt:    c.End(spec),
-			Metadata:     metadata(spec.Metadata),
-		},
-		workspace: k.workspace,
-		limits:    x.attach(k),
+func (x *Index) compileProfile(p *profile) {
+	spec := &p.spec
+	class := policy.Class{
+		Namespace:   spec.Namespace,
+		Environment: spec.Environment,
+		Workspace:   spec.Workspace,
+		WorkspaceID: spec.Namespace + "/" + spec.Workspace,
+		Account:     spec.Account,
+		Entity:      spec.Entity,
+		Networks:    networks(spec.AllowedCIDRs),
+		Metadata:    spec.Metadata,
 	}
-	if spec.ServiceAccountRef != nil {
-		e.key.Account = spec.ServiceAccountRef.Name
-		// An account of another workspace is as good as none, and so the key grants nothing.
-		if k.account.object != nil && k.account.object.Spec.WorkspaceRef == spec.WorkspaceRef {
-			e.account = k.account
-		}
+	c := &compiled{class: class, revoked: class, workspace: p.workspace, limits: x.attach(p)}
+	grant(&c.class, p)
+	// An account of another workspace is as good as none, and so the keys grant nothing.
+	if p.account != nil && p.account.object != nil && p.account.object.Spec.WorkspaceRef.Name == spec.Workspace {
+		c.account = p.account
 	}
-	return e
+	p.compiled.Store(c)
+}
+
+// grant compiles what keys may really do; nothing while what bounds them is missing.
+func grant(class *policy.Class, p *profile) {
+	if p.workspace.object == nil || p.account != nil && p.account.object == nil {
+		return
+	}
+	bounds := p.workspace.bounds()
+	if p.account != nil {
+		bounds = p.account.boundsUnder(p.workspace)
+	}
+	granted := wellFormed(p.spec.Scopes)
+	class.Scopes = bounds.Effective(granted)
+	grants := slices.Clone(p.spec.Grants)
+	for i := range grants {
+		grants[i].Scopes = wellFormed(grants[i].Scopes)
+	}
+	class.Grants = bounds.Compile(grants, granted)
+}
+
+// wellFormed leaves out what is no scope. The schema refuses it; what matches it is undefined.
+func wellFormed(scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return scope.Validate(s) != nil })
+}
+
+func grantsOf(grants []v1alpha1.Grant) []scope.Grant {
+	var list []scope.Grant
+	for _, g := range grants {
+		list = append(list, scope.Grant{Resource: string(g.Resource), Scopes: texted(g.Scopes)})
+	}
+	return list
 }
 
 // state takes whatever it does not know for revoked.
@@ -75,57 +98,35 @@ func state(s v1alpha1.KeyState) policy.State {
 	}
 }
 
-func texts(scopes []v1alpha1.Scope) []string {
-	if len(scopes) == 0 {
-		return nil
-	}
-	list := make([]string, len(scopes))
-	for i, s := range scopes {
-		list[i] = string(s)
-	}
-	return list
-}
-
-// networks keeps a place for what is no network: an empty list would mean from anywhere,
-// and a prefix that is not valid contains no address.
-func networks(cidrs []v1alpha1.CIDR) []netip.Prefix {
+// networks is nil where keys may be used from anywhere. Networks that are none leave a set that
+// no address is in.
+func networks(cidrs []string) *network.Set {
 	var prefixes []netip.Prefix
 	for _, cidr := range cidrs {
-		prefix, _ := netip.ParsePrefix(string(cidr))
-		if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 {
-			prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
-		}
+		prefix, _ := netip.ParsePrefix(cidr)
 		prefixes = append(prefixes, prefix)
 	}
-	return prefixes
+	return network.New(prefixes)
 }
 
-func metadata(values map[string]v1alpha1.MetadataValue) map[string]string {
-	if len(values) == 0 {
-		return nil
-	}
-	compiled := make(map[string]string, len(values))
-	for name, value := range values {
-		compiled[name] = string(value)
-	}
-	return compiled
-}
-
-// attach finds the limits that hold for a key: its own, its account's and its workspace's.
+// attach finds the limits that hold for keys: their own, their account's and their workspace's.
 // The same limit counting the same subject holds once, however often it is named.
-func (x *Index) attach(k *apiKey) Limits {
-	type once struct{ limit, subject types.UID }
+func (x *Index) attach(p *profile) []Limit {
+	type once struct {
+		limit   types.UID
+		subject local.Subject
+	}
 	var (
-		limits Limits
+		limits []Limit
 		seen   []once
 	)
-	add := func(refs []v1alpha1.LocalReference, referrer types.UID) {
-		for _, ref := range refs {
-			l := x.limits[types.NamespacedName{Namespace: k.object.Namespace, Name: ref.Name}]
+	add := func(names []string, referrer local.Subject) {
+		for _, name := range names {
+			l := x.limits[types.NamespacedName{Namespace: p.spec.Namespace, Name: name}]
 			if l == nil || !l.counts() {
 				continue
 			}
-			this := once{l.object.UID, k.object.UID}
+			this := once{l.object.UID, 0}
 			if l.object.Spec.Sharing == v1alpha1.SharingShared {
 				this.subject = referrer
 			}
@@ -133,18 +134,25 @@ func (x *Index) attach(k *apiKey) Limits {
 				continue
 			}
 			seen = append(seen, this)
-			for _, attached := range x.buckets.Attach(this.limit, this.subject) {
-				limits.Names = append(limits.Names, l.object.Name)
-				limits.Attached = append(limits.Attached, attached)
+			for _, rate := range l.rates {
+				limits = append(limits, Limit{Name: name, Rate: rate, shared: this.subject})
 			}
 		}
 	}
-	add(k.object.Spec.LimitRefs, k.object.UID)
-	if k.account != nil && k.account.object != nil {
-		add(k.account.object.Spec.LimitRefs, k.account.object.UID)
+	add(p.spec.LimitRefs, 0)
+	if p.account != nil && p.account.object != nil {
+		add(names(p.account.object.Spec.LimitRefs), p.account.subject)
 	}
-	if k.workspace.object != nil {
-		add(k.workspace.object.Spec.LimitRefs, k.workspace.object.UID)
+	if p.workspace.object != nil {
+		add(names(p.workspace.object.Spec.LimitRefs), p.workspace.subject)
 	}
 	return limits
+}
+
+func names(refs []v1alpha1.LocalReference) []string {
+	var list []string
+	for _, ref := range refs {
+		list = append(list, ref.Name)
+	}
+	return list
 }

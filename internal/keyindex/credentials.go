@@ -1,99 +1,226 @@
 package keyindex
 
 import (
+	"bytes"
 	"cmp"
-	"reflect"
+	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
-// SetCredential takes note of a credential, new or changed, under the name of its Secret.
-func (x *Index) SetCredential(secret string, c credential.Credential) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if known := x.credentials[secret]; known != nil {
-		if reflect.DeepEqual(*known, c) {
-			return
-		}
-		if known.Hash == c.Hash && known.ApiKeyUID == c.ApiKeyUID {
+// A generation is kept in the 24 bits above an instant.
+const maxGeneration = 1<<(64-instantBits) - 1
+
+// issue is a credential as the index takes it in.
+type issue struct {
+	hash             token.Hash
+	id               keyid.ID
+	generation       int
+	issued, notAfter uint64 // instants
+}
+
+// SetCredential takes note of a credential, new or changed: that of a generation of an ApiKey.
+// The error is of one that cannot be told from others; it is left out.
+func (x *Index) SetCredential(c credential.Credential) error {
+	id, err := keyid.Parse(string(c.ApiKeyUID))
+	if err != nil {
+		return fmt.Errorf("the credential is left out, because the UID of its ApiKey is %w", err)
+	}
+	if c.Generation < 0 || c.Generation > maxGeneration {
+		return fmt.Errorf("the credential is left out, because there is no generation %d", c.Generation)
+	}
+	defer x.lock()()
+	x.issue(issue{c.Hash, id, c.Generation, instant(c.IssuedAt), instantOf(c.NotAfter)})
+	return nil
+}
+
+func (x *Index) issue(i issue) {
+	key := x.key(i.id)
+	if known := x.credential(key, i.generation); known != 0 {
+		if x.hashOf(known) == i.hash {
 			// The end was moved. In place, or the key would be unknown for a moment.
-			x.replaceCredential(secret, known, &c)
+			x.write(known, key, &i)
+			x.publish(i.hash)
 			return
 		}
-		x.deleteCredential(secret)
+		x.deleteCredential(known)
+		key = x.key(i.id) // it may have been let go
 	}
-	x.credentials[secret] = &c
+	number := x.credentials.take()
+	x.write(number, key, &i)
+	k := x.keys.at(key)
+	x.credentials.at(number).next.Store(uint64(k.first()))
+	k.links.Store(k.links.Load()>>32<<32 | uint64(number))
 	x.counts.Credentials++
-	k := x.apiKey(c.ApiKeyUID)
-	k.credentials = append(k.credentials, &c)
-	x.claims[c.Hash] = append(x.claims[c.Hash], &c)
-	x.publish(c.Hash, &memo{})
+	x.claim(i.hash, number)
+	x.publish(i.hash)
 }
 
-// publishKey shows readers what the hashes of a key lead to now.
-func (x *Index) publishKey(k *apiKey, m *memo) {
-	for _, c := range k.credentials {
-		x.publish(c.Hash, m)
+func (x *Index) write(number, key uint32, i *issue) {
+	c := x.credentials.at(number)
+	words := hashWords(&i.hash)
+	c.head.write(key, func() {
+		for j := range words {
+			c.hash[j].Store(words[j])
+		}
+		c.issued.Store(i.issued | uint64(i.generation)<<instantBits)
+		c.notAfter.Store(i.notAfter)
+	})
+}
+
+// credential finds a generation of a key; 0: there is none.
+func (x *Index) credential(key uint32, generation int) uint32 {
+	for number := x.keys.at(key).first(); number != 0; number = x.credentials.at(number).nextOfKey() {
+		if x.credentials.at(number).generation() == generation {
+			return number
+		}
+	}
+	return 0
+}
+
+// DeleteCredential takes note that a credential is gone.
+func (x *Index) DeleteCredential(uid types.UID, generation int) {
+	id, err := keyid.Parse(string(uid))
+	if err != nil {
+		return // and so it is not there
+	}
+	defer x.lock()()
+	if key, _ := x.byUID.find(id, x.idOf); key != 0 {
+		if number := x.credential(key, generation); number != 0 {
+			x.deleteCredential(number)
+		}
 	}
 }
 
-// DeleteCredential takes note that the Secret of a credential is gone.
-func (x *Index) DeleteCredential(secret string) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.deleteCredential(secret)
+// RetainCredentials drops the credentials that keep does not accept, as after a full list.
+func (x *Index) RetainCredentials(keep func(uid types.UID, generation int) bool) {
+	x.sweepKeys(func(key uint32) {
+		uid := types.UID(x.idOf(key).String())
+		for number := x.keys.at(key).first(); number != 0; {
+			c := x.credentials.at(number)
+			next := c.nextOfKey()
+			if !keep(uid, c.generation()) {
+				x.deleteCredential(number)
+			}
+			number = next
+		}
+	})
 }
 
-func (x *Index) replaceCredential(secret string, old, fresh *credential.Credential) {
-	x.credentials[secret] = fresh
-	of := x.byUID[fresh.ApiKeyUID].credentials
-	of[slices.Index(of, old)] = fresh
-	claims := x.claims[fresh.Hash]
-	claims[slices.Index(claims, old)] = fresh
-	x.publish(fresh.Hash, &memo{})
+func (x *Index) deleteCredential(number uint32) {
+	c := x.credentials.at(number)
+	key, hash := c.key(), x.hashOf(number)
+	x.unlink(key, number)
+	x.disclaim(hash, number)
+	// The slot led here or does no longer; either way this leads nowhere from now on.
+	c.head.write(0, func() {})
+	x.counts.Credentials--
+	x.publish(hash)
+	x.credentials.release(number)
+	x.releaseKey(key)
 }
 
-func (x *Index) deleteCredential(secret string) {
-	c := x.credentials[secret]
-	if c == nil {
+// unlink takes a credential out of its key's list.
+func (x *Index) unlink(key, number uint32) {
+	k, next := x.keys.at(key), x.credentials.at(number).next.Load()
+	if k.first() == number {
+		k.links.Store(k.links.Load()>>32<<32 | next)
 		return
 	}
-	delete(x.credentials, secret)
-	x.counts.Credentials--
-	is := func(other *credential.Credential) bool { return other == c }
-	k := x.byUID[c.ApiKeyUID]
-	k.credentials = slices.DeleteFunc(k.credentials, is)
-	if x.claims[c.Hash] = slices.DeleteFunc(x.claims[c.Hash], is); len(x.claims[c.Hash]) == 0 {
-		delete(x.claims, c.Hash)
+	for at := k.first(); ; {
+		c := x.credentials.at(at)
+		if at = c.nextOfKey(); at == number {
+			c.next.Store(next)
+			return
+		}
 	}
-	x.publish(c.Hash, &memo{})
-	x.releaseApiKey(c.ApiKeyUID)
+}
+
+// claim takes note that a credential has a hash. No two have the same unless somebody put it
+// there; rivals are kept apart, so that nobody else pays for them.
+func (x *Index) claim(hash token.Hash, number uint32) {
+	words := hashWords(&hash)
+	t := x.table.Load()
+	i := t.find(words[0], func(n uint32) bool { return x.credentials.at(n).hashIs(&words) })
+	if i >= 0 {
+		if len(x.rivals[hash]) == 0 {
+			x.rivals[hash] = []uint32{uint32(t.slots[i].Load())}
+		}
+		x.rivals[hash] = append(x.rivals[hash], number)
+		return
+	}
+	if t.full() {
+		t = t.grown(func(n uint32) uint64 { return x.credentials.at(n).hash[0].Load() })
+		x.table.Store(t)
+	}
+	t.put(words[0], number)
+}
+
+// disclaim takes back a claim, and with the last one the hash's slot.
+func (x *Index) disclaim(hash token.Hash, number uint32) {
+	words := hashWords(&hash)
+	t := x.table.Load()
+	i := t.find(words[0], func(n uint32) bool { return x.credentials.at(n).hashIs(&words) })
+	rest := slices.DeleteFunc(x.rivals[hash], func(n uint32) bool { return n == number })
+	if len(rest) == 0 {
+		t.remove(i)
+		return
+	}
+	t.slots[i].Store(slotOf(words[0], rest[0]))
+	if x.rivals[hash] = rest; len(rest) == 1 {
+		delete(x.rivals, hash)
+	}
+}
+
+// publishKey publishes what the hashes of a key lead to now.
+func (x *Index) publishKey(k *keyRecord) {
+	if len(x.rivals) == 0 {
+		return // each leads to the one that claims it
+	}
+	for number := k.first(); number != 0; number = x.credentials.at(number).nextOfKey() {
+		x.publish(x.hashOf(number))
+	}
 }
 
 // publish shows readers what a hash leads to now: the oldest of its credentials whose ApiKey is
-// declared. No two keys have the same hash unless somebody put it there, and then the answer must
-// at least not depend on which of them arrived last.
-func (x *Index) publish(hash token.Hash, m *memo) {
-	var oldest *credential.Credential
-	for _, c := range x.claims[hash] {
-		if x.byUID[c.ApiKeyUID].object != nil && (oldest == nil || age(c, oldest) < 0) {
-			oldest = c
-		}
-	}
-	if oldest == nil {
-		x.entries.Delete(hash)
+// declared. Which of them arrived last must make no difference.
+func (x *Index) publish(hash token.Hash) {
+	rivals := x.rivals[hash]
+	if len(rivals) == 0 {
 		return
 	}
-	x.entries.Store(hash, x.entry(x.byUID[oldest.ApiKeyUID], oldest, m))
+	oldest := slices.MinFunc(rivals, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(x.undeclared(a), x.undeclared(b)), x.age(a, b))
+	})
+	words := hashWords(&hash)
+	t := x.table.Load()
+	i := t.find(words[0], func(n uint32) bool { return x.credentials.at(n).hashIs(&words) })
+	t.slots[i].Store(slotOf(words[0], oldest))
 }
 
-// age orders credentials, the oldest first, and leaves no two equal but for their names.
-func age(a, b *credential.Credential) int {
+func (x *Index) undeclared(number uint32) int {
+	if x.keys.at(x.credentials.at(number).key()).profile() == 0 {
+		return 1
+	}
+	return 0
+}
+
+// age orders credentials, the oldest first, and leaves no two equal.
+func (x *Index) age(a, b uint32) int {
+	first, second := x.credentials.at(a), x.credentials.at(b)
+	one, other := x.idOf(first.key()), x.idOf(second.key())
 	return cmp.Or(
-		a.IssuedAt.Compare(b.IssuedAt),
-		cmp.Compare(a.ApiKeyUID, b.ApiKeyUID),
-		cmp.Compare(a.Generation, b.Generation),
+		cmp.Compare(first.issuedAt(), second.issuedAt()),
+		bytes.Compare(one[:], other[:]),
+		cmp.Compare(first.generation(), second.generation()),
 	)
+}
+
+func (x *Index) hashOf(number uint32) (hash token.Hash) {
+	return hashFrom(x.credentials.at(number).hashWords())
 }

@@ -1,23 +1,17 @@
 package keyindex
 
-import (
-	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/claviger-dev/claviger/internal/limit"
-)
-
-// peek returns a subject's buckets of a limit.
-func (x *Index) peek(id, subject types.UID) []*limit.Bucket {
-	var buckets []*limit.Bucket
-	for _, attached := range x.buckets.Attach(id, subject) {
-		buckets = append(buckets, attached.Bucket)
-	}
-	return buckets
-}
-
 // size counts what is kept, to find what is never let go.
-func (x *Index) size() [8]int {
-	entries := 0
-	x.entries.Range(func(any, any) bool { entries++; return true })
-	return [8]int{entries, len(x.keys), len(x.byUID), len(x.workspaces), len(x.accounts), len(x.limits), len(x.credentials), len(x.claims)}
+func (x *Index) size() [9]int {
+	slots := 0
+	for i := range x.table.Load().slots {
+		if uint32(x.table.Load().slots[i].Load()) != 0 {
+			slots++
+		}
+	}
+	return [9]int{
+		slots, x.inUse(), int(max(1, x.credentials.next)-1) - len(x.credentials.free), len(x.byContent), x.names.live,
+		len(x.workspaces), len(x.accounts), len(x.limits), len(x.rivals),
+	}
 }
+
+func (x *Index) inUse() int { return int(max(1, x.keys.next)-1) - len(x.keys.free) }

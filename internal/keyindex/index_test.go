@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/limit"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/token"
@@ -22,8 +23,11 @@ var (
 	issued = now.Add(-time.Hour)
 )
 
+// uid is the UID of whatever has a name.
+func uid(name string) types.UID { return types.UID(keyid.Derive(name).String()) }
+
 func meta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(name + "-uid")}
+	return metav1.ObjectMeta{Namespace: "ns", Name: name, UID: uid(name)}
 }
 
 func in(name string) types.NamespacedName {
@@ -83,7 +87,7 @@ func shared(s *v1alpha1.KeyLimitSpec)   { s.Sharing = v1alpha1.SharingShared }
 func disabled(s *v1alpha1.KeyLimitSpec) { off := false; s.Enabled = &off }
 
 func issuedFor(name string, h token.Hash) credential.Credential {
-	return credential.Credential{Hash: h, ApiKeyUID: types.UID(name + "-uid"), ApiKey: in(name), Generation: 1, IssuedAt: issued}
+	return credential.Credential{Hash: h, ApiKeyUID: uid(name), ApiKey: in(name), Generation: 1, IssuedAt: issued}
 }
 
 // serving is an index with a working key "k" in the workspace "shop".
@@ -93,7 +97,7 @@ func serving(t *testing.T, k *v1alpha1.ApiKey) *Index {
 	x.SetWorkspace(shop())
 	x.SetServiceAccount(robot())
 	x.SetApiKey(k)
-	x.SetCredential("secret", issuedFor(k.Name, hash))
+	x.SetCredential(issuedFor(k.Name, hash))
 	if got := check(x, hash); got != policy.CodeValid {
 		t.Fatalf("a fresh key is %s", got)
 	}
@@ -102,14 +106,23 @@ func serving(t *testing.T, k *v1alpha1.ApiKey) *Index {
 
 // check decides as the verifier would.
 func check(x *Index, h token.Hash) policy.Code {
-	entry, _ := x.Lookup(h)
+	var entry Entry
+	x.Lookup(h, &entry)
 	return policy.Check(&policy.Request{}, &entry.Record, now)
+}
+
+func limitNames(e Entry) []string {
+	var list []string
+	for _, l := range e.Limits {
+		list = append(list, l.Name)
+	}
+	return list
 }
 
 func mustFind(t *testing.T, x *Index, h token.Hash) Entry {
 	t.Helper()
-	entry, ok := x.Lookup(h)
-	if !ok {
+	var entry Entry
+	if !x.Lookup(h, &entry) {
 		t.Fatal("the key is not found")
 	}
 	return entry
@@ -122,24 +135,25 @@ func TestChangesTakeHoldAtTheNextLookup(t *testing.T) {
 		want   policy.Code
 	}{
 		"nothing":            {key("k"), func(*Index) {}, policy.CodeValid},
-		"the ApiKey deleted": {key("k"), func(x *Index) { x.DeleteApiKey(in("k")) }, policy.CodeKeyInvalid},
+		"the ApiKey deleted": {key("k"), func(x *Index) { x.DeleteApiKey(uid("k")) }, policy.CodeKeyInvalid},
 		"the ApiKey made again under its name": {key("k"), func(x *Index) {
 			again := key("k")
-			again.UID = "another"
+			again.UID = uid("another")
 			x.SetApiKey(again)
+			x.RetainApiKeys(func(id types.UID) bool { return id == again.UID })
 		}, policy.CodeKeyInvalid},
 		"the ApiKey revoked":   {key("k"), func(x *Index) { x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyRevoked })) }, policy.CodeKeyRevoked},
 		"the ApiKey disabled":  {key("k"), func(x *Index) { x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyDisabled })) }, policy.CodeKeyDisabled},
 		"an unheard-of state":  {key("k"), func(x *Index) { x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.State = "Paused" })) }, policy.CodeKeyRevoked},
-		"the Secret deleted":   {key("k"), func(x *Index) { x.DeleteCredential("secret") }, policy.CodeKeyInvalid},
-		"the Secret rewritten": {key("k"), func(x *Index) { x.SetCredential("secret", issuedFor("k", token.HashOf("other"))) }, policy.CodeKeyInvalid},
+		"the Secret deleted":   {key("k"), func(x *Index) { x.DeleteCredential(uid("k"), 1) }, policy.CodeKeyInvalid},
+		"the Secret rewritten": {key("k"), func(x *Index) { x.SetCredential(issuedFor("k", token.HashOf("other"))) }, policy.CodeKeyInvalid},
 		"a time to live that is over": {key("k"), func(x *Index) {
 			x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.TTL = &metav1.Duration{Duration: time.Minute} }))
 		}, policy.CodeKeyExpired},
 		"an approved end that is over": {key("k"), func(x *Index) {
 			c := issuedFor("k", hash)
 			c.NotAfter = &issued
-			x.SetCredential("secret", c)
+			x.SetCredential(c)
 		}, policy.CodeKeyExpired},
 		"the Workspace suspended": {key("k"), func(x *Index) { x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) { s.Suspended = true })) }, policy.CodeWorkspaceSuspended},
 		"the Workspace suspended and resumed": {key("k"), func(x *Index) {
@@ -177,7 +191,7 @@ func TestScopesFollowCatalogueAndCeiling(t *testing.T) {
 	x := serving(t, key("k", ofRobot))
 	expect := func(when string, want ...string) {
 		t.Helper()
-		if got := mustFind(t, x, hash).Key.Scopes.List(); !slices.Equal(got, want) {
+		if got := mustFind(t, x, hash).Class.Scopes.List(); !slices.Equal(got, want) {
 			t.Errorf("%s: scopes %v, want %v", when, got, want)
 		}
 	}
@@ -207,7 +221,7 @@ func TestEachKeyKeepsItsOwnCeiling(t *testing.T) {
 	keys := map[string][]string{"k": {"read"}}
 	for _, name := range []string{"k1", "k2"} {
 		x.SetApiKey(key(name))
-		x.SetCredential("of "+name, issuedFor(name, token.HashOf(name)))
+		x.SetCredential(issuedFor(name, token.HashOf(name)))
 		keys[name] = []string{"read", "write"}
 	}
 	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) {
@@ -218,7 +232,7 @@ func TestEachKeyKeepsItsOwnCeiling(t *testing.T) {
 		if name != "k" {
 			h = token.HashOf(name)
 		}
-		if got := mustFind(t, x, h).Key.Scopes.List(); !slices.Equal(got, want) {
+		if got := mustFind(t, x, h).Class.Scopes.List(); !slices.Equal(got, want) {
 			t.Errorf("%s has %v, want %v", name, got, want)
 		}
 	}
@@ -227,8 +241,8 @@ func TestEachKeyKeepsItsOwnCeiling(t *testing.T) {
 func TestAWorkspaceThatAppearsIsNeverSeenWithTheScopesOfNoCatalogue(t *testing.T) {
 	x := New()
 	x.SetApiKey(key("k"))
-	x.SetCredential("secret", issuedFor("k", hash))
-	if got := mustFind(t, x, hash).Key.Scopes.List(); len(got) > 0 {
+	x.SetCredential(issuedFor("k", hash))
+	if got := mustFind(t, x, hash).Class.Scopes.List(); len(got) > 0 {
 		t.Errorf("without its workspace the key has scopes %v", got)
 	}
 }
@@ -243,15 +257,15 @@ func TestAnUpdateThatChangesNothingKeepsTheEntry(t *testing.T) {
 		}
 	}
 	x.SetWorkspace(shop(described("Write.")))
-	before := mustFind(t, x, hash).Key
+	before := mustFind(t, x, hash).Class
 	k := key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l") })
 	k.Status.State = "Active"
 	x.SetApiKey(k)
 	x.SetWorkspace(shop(described("Write things."), func(s *v1alpha1.WorkspaceSpec) { s.DisplayName = "The Shop"; s.Suspended = true }))
 	x.SetServiceAccount(robot(func(s *v1alpha1.ServiceAccountSpec) { s.Suspended = true }))
 	x.SetKeyLimit(perMinute("l", 1))
-	x.SetCredential("secret", issuedFor("k", hash))
-	if after := mustFind(t, x, hash).Key; after != before {
+	x.SetCredential(issuedFor("k", hash))
+	if after := mustFind(t, x, hash).Class; after != before {
 		t.Error("the key was compiled anew")
 	}
 }
@@ -266,12 +280,12 @@ func TestOfTwoCredentialsWithOneHashTheOlderGrants(t *testing.T) {
 			x.SetApiKey(key("old"))
 			x.SetApiKey(key("new"))
 			for _, c := range order {
-				x.SetCredential("of "+c.ApiKey.Name, c)
+				x.SetCredential(c)
 			}
 			if got := mustFind(t, x, hash).Key.Name; got != "old" {
 				t.Errorf("it leads to %q", got)
 			}
-			x.DeleteApiKey(in("old"))
+			x.DeleteApiKey(uid("old"))
 			if got := mustFind(t, x, hash).Key.Name; got != "new" {
 				t.Errorf("once the older ApiKey is gone it leads to %q", got)
 			}
@@ -283,7 +297,7 @@ func TestLimitsThatHold(t *testing.T) {
 	other := token.HashOf("the other key")
 	x := serving(t, key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("own", "missing", "off", "both") }))
 	x.SetApiKey(key("k2", ofRobot))
-	x.SetCredential("secret2", issuedFor("k2", other))
+	x.SetCredential(issuedFor("k2", other))
 	x.SetServiceAccount(robot(func(s *v1alpha1.ServiceAccountSpec) { s.LimitRefs = refs("together") }))
 	x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) { s.LimitRefs = refs("each", "both") }))
 	x.SetKeyLimit(perMinute("own", 1))
@@ -292,17 +306,17 @@ func TestLimitsThatHold(t *testing.T) {
 	x.SetKeyLimit(perMinute("each", 4))
 	x.SetKeyLimit(perMinute("both", 5)) // named twice, counted once
 
-	first, second := mustFind(t, x, hash).Limits, mustFind(t, x, other).Limits
-	if want := []string{"own", "both", "together", "each"}; !slices.Equal(first.Names, want) {
-		t.Fatalf("the first key has %v, want %v", first.Names, want)
+	first, second := mustFind(t, x, hash), mustFind(t, x, other)
+	if want := []string{"own", "both", "together", "each"}; !slices.Equal(limitNames(first), want) {
+		t.Fatalf("the first key has %v, want %v", limitNames(first), want)
 	}
-	if want := []string{"together", "each", "both"}; !slices.Equal(second.Names, want) {
-		t.Fatalf("the second key has %v, want %v", second.Names, want)
+	if want := []string{"together", "each", "both"}; !slices.Equal(limitNames(second), want) {
+		t.Fatalf("the second key has %v, want %v", limitNames(second), want)
 	}
-	if first.Attached[2].Bucket != second.Attached[0].Bucket {
+	if first.Attached(2).Bucket != second.Attached(0).Bucket {
 		t.Error("a shared limit does not count two keys of the account together")
 	}
-	if first.Attached[3].Bucket == second.Attached[1].Bucket {
+	if first.Attached(3).Bucket == second.Attached(1).Bucket {
 		t.Error("a limit for each key counts two keys together")
 	}
 }
@@ -310,9 +324,11 @@ func TestLimitsThatHold(t *testing.T) {
 func TestWhatWasUsedOutlivesEdits(t *testing.T) {
 	x := serving(t, key("k", func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l") }))
 	x.SetKeyLimit(perMinute("l", 10))
-	limit.TakeAll(mustFind(t, x, hash).Limits.Attached, now, 4, nil)
+	entry := mustFind(t, x, hash)
+	limit.TakeAll([]limit.Attached{entry.Attached(0)}, now, 4, nil)
 	left := func() int64 {
-		a := mustFind(t, x, hash).Limits.Attached[0]
+		entry := mustFind(t, x, hash)
+		a := entry.Attached(0)
 		return a.Rate.Take(a.Bucket, now, 0).Remaining
 	}
 	x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l"); s.DisplayName = "renamed" }))
@@ -322,7 +338,7 @@ func TestWhatWasUsedOutlivesEdits(t *testing.T) {
 		t.Errorf("after edits %d are left, want 16", got)
 	}
 	x.DeleteKeyLimit(in("l"))
-	if got := mustFind(t, x, hash).Limits.Names; len(got) > 0 {
+	if got := limitNames(mustFind(t, x, hash)); len(got) > 0 {
 		t.Errorf("a deleted limit still holds: %v", got)
 	}
 	x.SetKeyLimit(perMinute("l", 20))
@@ -333,13 +349,13 @@ func TestWhatWasUsedOutlivesEdits(t *testing.T) {
 
 // A new object under an old name is another tenant, and counts from nothing.
 func TestWhatWasUsedGoesWithItsSubject(t *testing.T) {
-	again := types.UID("again")
+	again := uid("again")
 	tests := map[string]struct {
 		fresh  string
 		remake func(*Index)
 	}{
 		"a key deleted, and declared again": {"of key", func(x *Index) {
-			x.DeleteApiKey(in("k"))
+			x.DeleteApiKey(uid("k"))
 			x.SetApiKey(key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("of key") }))
 		}},
 		"an account deleted, and declared again": {"of account", func(x *Index) {
@@ -369,12 +385,17 @@ func TestWhatWasUsedGoesWithItsSubject(t *testing.T) {
 			x.SetKeyLimit(perMinute("of key", 10))
 			x.SetKeyLimit(perMinute("of account", 10, shared))
 			x.SetKeyLimit(perMinute("of workspace", 10, shared))
-			before := mustFind(t, x, hash).Limits
+			before := mustFind(t, x, hash)
+			for i := range before.Limits {
+				a := before.Attached(i)
+				a.Rate.Take(a.Bucket, now, 1)
+			}
 			test.remake(x)
 			var fresh []string
-			for i, attached := range mustFind(t, x, hash).Limits.Attached {
-				if attached.Bucket != before.Attached[i].Bucket {
-					fresh = append(fresh, before.Names[i])
+			after := mustFind(t, x, hash)
+			for i := range after.Limits {
+				if a := after.Attached(i); a.Rate.Take(a.Bucket, now, 0).Remaining == 10 {
+					fresh = append(fresh, after.Limits[i].Name)
 				}
 			}
 			if !slices.Equal(fresh, []string{test.fresh}) {

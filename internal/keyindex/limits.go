@@ -7,12 +7,14 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/limit"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 )
 
 // keyLimit is a KeyLimit that exists or that something names; its object is nil if it does
 // not exist.
 type keyLimit struct {
 	object    *v1alpha1.KeyLimit
+	rates     []local.Rate
 	referrers map[referrer]struct{}
 }
 
@@ -35,7 +37,7 @@ func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
 	case before.UID == object.UID && sameLimit(&before.Spec, &object.Spec):
 		return
 	}
-	x.buckets.Define(object.UID, rates(object.Spec.Rates))
+	l.rates = x.buckets.Define(object.UID, rates(object.Spec.Rates))
 	x.compileReferrers(l)
 	if before != nil && before.UID != object.UID {
 		// Deleted and made again while nobody looked: what was used of it is not this one's.
@@ -51,18 +53,25 @@ func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
 		return
 	}
 	uid := l.object.UID
-	l.object = nil
+	l.object, l.rates = nil, nil
 	x.counts.KeyLimits--
 	x.compileReferrers(l)
 	x.buckets.ForgetLimit(uid)
 	x.releaseLimit(name)
 }
 
+// RetainKeyLimits drops the KeyLimits that keep does not accept, as after a full list.
+func (x *Index) RetainKeyLimits(keep func(types.NamespacedName) bool) {
+	for _, name := range missing(x, x.limits, func(l *keyLimit) bool { return l.object != nil }, keep) {
+		x.DeleteKeyLimit(name)
+	}
+}
+
 func (x *Index) compileReferrers(l *keyLimit) {
-	x.compile(func(yield func(*apiKey) bool) {
+	x.compile(func(yield func(*profile) bool) {
 		for r := range l.referrers {
-			for k := range r.dependents() {
-				if !yield(k) {
+			for p := range r.dependents() {
+				if !yield(p) {
 					return
 				}
 			}

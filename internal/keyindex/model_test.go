@@ -1,6 +1,7 @@
 package keyindex
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/token"
 )
@@ -44,7 +46,7 @@ func (c cluster) answer(h token.Hash) answer {
 	for _, name := range slices.Sorted(maps.Keys(c.credentials)) {
 		candidate := c.credentials[name]
 		for _, declared := range c.keys {
-			if candidate.Hash == h && declared.UID == candidate.ApiKeyUID && (oldest == nil || age(&candidate, oldest) < 0) {
+			if candidate.Hash == h && declared.UID == candidate.ApiKeyUID && (oldest == nil || older(&candidate, oldest)) {
 				oldest, k = &candidate, declared
 			}
 		}
@@ -60,7 +62,7 @@ func (c cluster) answer(h token.Hash) answer {
 		account = c.accounts[k.Spec.ServiceAccountRef.Name]
 	}
 	if account != nil {
-		ceiling = texts(account.Spec.Scopes)
+		ceiling = texted(account.Spec.Scopes)
 		if account.Spec.WorkspaceRef == k.Spec.WorkspaceRef {
 			a.Account = fmt.Sprint(account.Name, account.Spec.Suspended)
 		}
@@ -69,7 +71,7 @@ func (c cluster) answer(h token.Hash) answer {
 		a.Workspace = fmt.Sprint("ns/", w.Name, w.Spec.Suspended)
 	}
 	if w != nil && (k.Spec.ServiceAccountRef == nil || account != nil) && k.Spec.State != v1alpha1.KeyRevoked {
-		a.Scopes = scope.Effective(texts(k.Spec.Scopes), ceiling, catalogue(w.Spec.Scopes)).List()
+		a.Scopes = scope.Effective(texted(k.Spec.Scopes), ceiling, catalogue(w.Spec.Scopes)).List()
 	}
 	a.End = oldest.End(&k.Spec)
 
@@ -101,32 +103,52 @@ func (c cluster) answer(h token.Hash) answer {
 	return a
 }
 
+// older orders credentials that claim one hash.
+func older(a, b *credential.Credential) bool {
+	return cmp.Or(a.IssuedAt.Compare(b.IssuedAt), cmp.Compare(a.ApiKeyUID, b.ApiKeyUID), cmp.Compare(a.Generation, b.Generation)) < 0
+}
+
 // ask puts the same question to the index.
 func ask(x *Index, h token.Hash) answer {
-	entry, ok := x.Lookup(h)
-	if !ok {
+	var entry Entry
+	if !x.Lookup(h, &entry) {
 		return answer{}
 	}
-	a := answer{Key: entry.Key.ID, Scopes: entry.Key.Scopes.List(), End: entry.Key.ExpiresAt}
+	a := answer{Key: entry.Key.ID.String(), Scopes: entry.Class.Scopes.List(), End: entry.Key.ExpiresAt}
 	if entry.Workspace != nil {
-		a.Workspace = fmt.Sprint(entry.Workspace.ID, entry.Workspace.Suspended)
+		a.Workspace = fmt.Sprint(entry.Class.WorkspaceID, entry.Workspace.Suspended)
 	}
 	if entry.Account != nil {
 		a.Account = fmt.Sprint(entry.Account.Name, entry.Account.Suspended)
 	}
-	for i, attached := range entry.Limits.Attached {
-		// The store is asked whose bucket it is: each must be exactly one subject's.
-		l := x.limits[in(entry.Limits.Names[i])].object
-		for _, subject := range append(uids("w"), append(uids("a"), uids("k")...)...) {
-			for j, theirs := range x.peek(l.UID, subject) {
-				if theirs == attached.Bucket {
-					a.Limits = append(a.Limits, fmt.Sprintf("%s %s[%d] %d %s", subject, l.UID, j, attached.Rate.Requests, attached.Rate.Per))
-				}
+	for _, l := range entry.Limits {
+		object := x.limits[in(l.Name)].object
+		for i, rate := range x.limits[in(l.Name)].rates {
+			if rate.Counter == l.Counter {
+				a.Limits = append(a.Limits, fmt.Sprintf("%s %s[%d] %d %s", x.uidOf(l.shared, entry), object.UID, i, l.Requests, l.Per))
 			}
 		}
 	}
 	slices.Sort(a.Limits)
 	return a
+}
+
+// uidOf tells whose requests a limit counts.
+func (x *Index) uidOf(shared local.Subject, entry Entry) types.UID {
+	if shared == 0 {
+		return types.UID(entry.Key.ID.String())
+	}
+	for _, w := range x.workspaces {
+		if w.object != nil && w.subject == shared {
+			return w.object.UID
+		}
+	}
+	for _, a := range x.accounts {
+		if a.object != nil && a.subject == shared {
+			return a.object.UID
+		}
+	}
+	return "nobody"
 }
 
 var (
@@ -137,7 +159,7 @@ var (
 func uids(kind string) []types.UID {
 	var list []types.UID
 	for _, n := range numbers {
-		list = append(list, types.UID(fmt.Sprintf("%s%d-uid", kind, n)), types.UID(fmt.Sprintf("%s%d-uid-again", kind, n)))
+		list = append(list, uid(fmt.Sprint(kind, n)), uid(fmt.Sprint(kind, n, " again")))
 	}
 	return list
 }
@@ -145,7 +167,7 @@ func uids(kind string) []types.UID {
 func drawMeta(t *rapid.T, kind string) metav1.ObjectMeta {
 	m := meta(kind + fmt.Sprint(rapid.SampledFrom(numbers).Draw(t, kind)))
 	if rapid.IntRange(0, 4).Draw(t, "made again") == 0 {
-		m.UID += "-again"
+		m.UID = uid(m.Name + " again")
 	}
 	return m
 }
@@ -242,20 +264,31 @@ func (c cluster) draw(t *rapid.T, change int) func(*Index) {
 		return func(x *Index) { x.SetKeyLimit(o) }
 	case 3, 4:
 		o := drawKey(t)
+		before := c.keys[o.Name]
 		c.keys[o.Name] = o
-		return func(x *Index) { x.SetApiKey(o) }
+		return func(x *Index) {
+			if before != nil && before.UID != o.UID {
+				x.DeleteApiKey(before.UID) // the API server says so first
+			}
+			x.SetApiKey(o)
+		}
 	case 5, 6:
 		name, o := drawCredential(t)
 		c.credentials[name] = o
-		return func(x *Index) { x.SetCredential(name, o) }
+		return func(x *Index) { x.SetCredential(o) }
 	case 7:
-		name, _ := drawCredential(t)
+		name, o := drawCredential(t)
 		delete(c.credentials, name)
-		return func(x *Index) { x.DeleteCredential(name) }
+		return func(x *Index) { x.DeleteCredential(o.ApiKeyUID, o.Generation) }
 	case 8:
 		name := drawMeta(t, "k").Name
+		before := c.keys[name]
 		delete(c.keys, name)
-		return func(x *Index) { x.DeleteApiKey(in(name)) }
+		return func(x *Index) {
+			if before != nil {
+				x.DeleteApiKey(before.UID)
+			}
+		}
 	default:
 		kind := rapid.SampledFrom([]string{"w", "a", "l"}).Draw(t, "kind")
 		name := drawMeta(t, kind).Name
@@ -295,8 +328,8 @@ func (c cluster) arrivals() []func(*Index) {
 	for _, o := range c.keys {
 		all = append(all, func(x *Index) { x.SetApiKey(o) })
 	}
-	for name, o := range c.credentials {
-		all = append(all, func(x *Index) { x.SetCredential(name, o) })
+	for _, o := range c.credentials {
+		all = append(all, func(x *Index) { x.SetCredential(o) })
 	}
 	return all
 }
@@ -350,7 +383,7 @@ func TestReadersSeeOnlyWholeStates(t *testing.T) {
 	}
 	x.SetWorkspace(narrow(false))
 	x.SetApiKey(key("k"))
-	x.SetCredential("secret", issuedFor("k", hash))
+	x.SetCredential(issuedFor("k", hash))
 
 	done := make(chan struct{})
 	var readers sync.WaitGroup
@@ -362,12 +395,12 @@ func TestReadersSeeOnlyWholeStates(t *testing.T) {
 					return
 				default:
 				}
-				entry, ok := x.Lookup(hash)
-				if !ok {
+				var entry Entry
+				if !x.Lookup(hash, &entry) {
 					t.Error("the key was missing for a moment")
 					return
 				}
-				if entry.Workspace != nil && entry.Key.Scopes.Has("write") {
+				if entry.Workspace != nil && entry.Class.Scopes.Has("write") {
 					t.Error("the key had a scope outside the catalogue for a moment")
 					return
 				}
@@ -386,7 +419,7 @@ func TestReadersSeeOnlyWholeStates(t *testing.T) {
 		end := now.Add(time.Duration(i) * time.Second)
 		c := issuedFor("k", hash)
 		c.NotAfter = &end
-		x.SetCredential("secret", c)
+		x.SetCredential(c)
 	}
 	writers.Wait()
 	close(done)

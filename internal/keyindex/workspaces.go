@@ -16,13 +16,14 @@ type workspace struct {
 	cell[policy.Workspace]
 	object    *v1alpha1.Workspace
 	catalogue scope.Catalogue
+	edition   int // of the catalogue
 }
 
 // SetWorkspace takes note of a Workspace, new or changed. The index keeps the object, which
 // must not be changed afterwards.
 func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-	value := &policy.Workspace{ID: name.String(), Suspended: object.Spec.Suspended}
+	value := &policy.Workspace{Suspended: object.Spec.Suspended}
 	if value.Suspended {
 		x.stopWorkspace(name, value)
 	}
@@ -36,14 +37,15 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	before := w.object
 	if before == nil {
 		x.counts.Workspaces++
+		w.subject = x.buckets.NewSubject()
 	}
 	w.object = object
 	if before != nil && sameForKeys(&before.Spec, &object.Spec) {
 		w.value.Store(value)
 		return
 	}
-	w.catalogue = catalogue(object.Spec.Scopes)
-	x.refer(w, name.Namespace, limitRefs(before), object.Spec.LimitRefs)
+	w.setCatalogue(catalogue(object.Spec.Scopes))
+	x.refer(w, name.Namespace, limitRefs(before), names(object.Spec.LimitRefs))
 	w.replace(value, value.Suspended, x.compile)
 }
 
@@ -52,6 +54,13 @@ func (x *Index) DeleteWorkspace(name types.NamespacedName) {
 	x.stopWorkspace(name, nil)
 	defer x.lockWide()()
 	x.deleteWorkspace(name)
+}
+
+// RetainWorkspaces drops the Workspaces that keep does not accept, as after a full list.
+func (x *Index) RetainWorkspaces(keep func(types.NamespacedName) bool) {
+	for _, name := range missing(x, x.workspaces, func(w *workspace) bool { return w.object != nil }, keep) {
+		x.DeleteWorkspace(name)
+	}
 }
 
 // stopWorkspace shows readers at once that a Workspace is suspended or gone. The rest may have
@@ -70,12 +79,23 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 		return
 	}
 	gone := w.object
-	w.object, w.catalogue = nil, scope.Catalogue{}
+	w.object = nil
+	w.setCatalogue(scope.Catalogue{})
 	x.counts.Workspaces--
 	w.replace(nil, true, x.compile)
-	x.refer(w, name.Namespace, gone.Spec.LimitRefs, nil)
-	x.buckets.ForgetSubject(gone.UID)
+	x.refer(w, name.Namespace, names(gone.Spec.LimitRefs), nil)
+	x.buckets.ForgetSubject(w.subject)
 	x.releaseWorkspace(name)
+}
+
+func (w *workspace) setCatalogue(c scope.Catalogue) {
+	w.catalogue = c
+	w.edition++
+}
+
+// bounds are those of keys that act for no account.
+func (w *workspace) bounds() scope.ResourceBounds {
+	return scope.NewResourceBounds(nil, nil, w.catalogue)
 }
 
 // workspace finds the Workspace of a name, or makes room for it.
@@ -89,9 +109,22 @@ func (x *Index) workspace(name types.NamespacedName) *workspace {
 }
 
 func (x *Index) releaseWorkspace(name types.NamespacedName) {
-	if w := x.workspaces[name]; w != nil && w.object == nil && len(w.keys) == 0 {
+	if w := x.workspaces[name]; w != nil && w.object == nil && len(w.profiles) == 0 {
 		delete(x.workspaces, name)
 	}
+}
+
+// missing lists what exists and is not to be kept.
+func missing[Object any](x *Index, all map[types.NamespacedName]Object, exists func(Object) bool, keep func(types.NamespacedName) bool) []types.NamespacedName {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var list []types.NamespacedName
+	for name, object := range all {
+		if exists(object) && !keep(name) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // sameForKeys says whether two states of a Workspace make no difference to what its keys are
@@ -105,17 +138,17 @@ func sameDefinition(a, b v1alpha1.ScopeDefinition) bool {
 	return a.Name == b.Name && slices.Equal(a.Implies, b.Implies)
 }
 
-func limitRefs(object *v1alpha1.Workspace) []v1alpha1.LocalReference {
+func limitRefs(object *v1alpha1.Workspace) []string {
 	if object == nil {
 		return nil
 	}
-	return object.Spec.LimitRefs
+	return names(object.Spec.LimitRefs)
 }
 
 func catalogue(entries []v1alpha1.ScopeDefinition) scope.Catalogue {
 	definitions := make([]scope.Definition, len(entries))
 	for i, entry := range entries {
-		definitions[i] = scope.Definition{Name: string(entry.Name), Implies: texts(entry.Implies)}
+		definitions[i] = scope.Definition{Name: string(entry.Name), Implies: texted(entry.Implies)}
 	}
 	return scope.NewCatalogue(definitions)
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/network"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -19,28 +21,37 @@ const (
 	Revoked
 )
 
-// Key is an API key as the decision sees it. It is immutable.
+// Key is an API key as the decision sees it.
 type Key struct {
-	ID, Name, Namespace string
-	DisplayName         string
-	Environment         string
-	Workspace, Account  string // names; Account is empty where the key acts for none
-	State               State
-	Scopes              scope.Set
-	AllowedCIDRs        []netip.Prefix // empty: from anywhere
-	ExpiresAt           time.Time      // zero: never
-	Entity              Entity
-	Metadata            map[string]string
+	ID          keyid.ID // zero: no key
+	Name        string
+	DisplayName string
+	State       State
+	ExpiresAt   time.Time // zero: never
+}
+
+// Class is what many keys have in common. It is immutable.
+type Class struct {
+	Namespace          string
+	Environment        string
+	Workspace, Account string // names; Account is empty where the keys act for none
+	WorkspaceID        string // namespace/name
+	Entity             Entity
+	Scopes             scope.Set
+	Grants             scope.Grants // what holds on single resources in the place of Scopes
+	Networks           *network.Set // nil: from anywhere
+	Metadata           map[string]string
 }
 
 // Entity is to whom the usage of a key is attributed.
 type Entity struct {
-	Kind, ID, Department string
+	Kind       string `json:"kind,omitempty"`
+	ID         string `json:"id,omitempty"`
+	Department string `json:"department,omitempty"`
 }
 
 // Workspace is a tenant as the decision sees it. It is immutable.
 type Workspace struct {
-	ID        string // namespace/name
 	Suspended bool
 }
 
@@ -51,9 +62,10 @@ type Account struct {
 }
 
 // Record is a key joined with what it belongs to, at the moment of a lookup. A nil
-// Workspace, or a nil Account where the key names one, has been deleted.
+// Workspace, or a nil Account where the key names one, has been deleted. Without a Class it is no key.
 type Record struct {
-	Key       *Key
+	Key       Key
+	Class     *Class
 	Workspace *Workspace
 	Account   *Account
 }
@@ -68,28 +80,51 @@ type Request struct {
 	ClientIP netip.Addr
 }
 
-// check is one step of a decision.
-type check struct {
-	name string
-	run  func(*Request, *Record, time.Time) Code
-}
+// step is one check of a decision. They run in order, and the first that fails decides. What makes a
+// key none of the asker's business comes first, so that nothing about it is given away.
+type step int
 
-// checks run in order, and the first that fails decides. What makes a key none of the
-// asker's business comes first, so that nothing about it is given away.
-var checks = [...]check{
-	{"key", checkExists},
-	{"workspace", checkWorkspace},
-	{"state", checkState},
-	{"suspension", checkSuspended},
-	{"expiry", checkExpiry},
-	{"address", checkAddress},
-	{"scopes", checkScopes},
+const (
+	stepKey step = iota
+	stepWorkspace
+	stepState
+	stepSuspension
+	stepExpiry
+	stepAddress
+	stepResource
+	stepScopes
+	steps
+)
+
+var stepNames = [steps]string{"key", "workspace", "state", "suspension", "expiry", "address", "resource", "scopes"}
+
+// run makes the check. It is a switch because arguments to a function that is found in a table
+// would have to live on the heap.
+func (s step) run(request *Request, record *Record, now time.Time) Code {
+	switch s {
+	case stepKey:
+		return checkExists(record)
+	case stepWorkspace:
+		return checkWorkspace(request, record)
+	case stepState:
+		return checkState(record)
+	case stepSuspension:
+		return checkSuspended(record)
+	case stepExpiry:
+		return checkExpiry(record, now)
+	case stepAddress:
+		return checkAddress(request, record)
+	case stepResource:
+		return checkResource(request, record)
+	default:
+		return checkScopes(request, record)
+	}
 }
 
 // Check decides. A nil record is an unknown key.
 func Check(request *Request, record *Record, now time.Time) Code {
-	for i := range checks {
-		if code := checks[i].run(request, record, now); code != CodeValid {
+	for s := range steps {
+		if code := s.run(request, record, now); code != CodeValid {
 			return code
 		}
 	}
@@ -116,13 +151,14 @@ type Result struct {
 
 // Explain makes the checks that Check makes, and those behind the first that fails too.
 func Explain(request *Request, record *Record, now time.Time) []Result {
-	results := make([]Result, 0, len(checks)+1)
+	results := make([]Result, 0, steps+1) // and room for the limits
+	known := checkExists(record) == CodeValid
 	decided := false
-	for i := range checks {
-		result := Result{Name: checks[i].name, Outcome: Skipped}
-		if i == 0 || checkExists(request, record, now) == CodeValid {
+	for s := range steps {
+		result := Result{Name: stepNames[s], Outcome: Skipped}
+		if s == stepKey || known {
 			result.Outcome = Passed
-			if code := checks[i].run(request, record, now); code != CodeValid {
+			if code := s.run(request, record, now); code != CodeValid {
 				result.Outcome, result.Code, result.Decided = Failed, code, !decided
 				decided = true
 			}
@@ -133,22 +169,22 @@ func Explain(request *Request, record *Record, now time.Time) []Result {
 }
 
 // checkExists fails closed: a key whose workspace or account was deleted belongs to nobody.
-func checkExists(_ *Request, record *Record, _ time.Time) Code {
-	if record == nil || record.Key == nil || record.Workspace == nil ||
-		record.Key.Account != "" && record.Account == nil {
+func checkExists(record *Record) Code {
+	if record == nil || record.Class == nil || record.Workspace == nil ||
+		record.Class.Account != "" && record.Account == nil {
 		return CodeKeyInvalid
 	}
 	return CodeValid
 }
 
-func checkWorkspace(request *Request, record *Record, _ time.Time) Code {
-	if request.Workspace != "" && request.Workspace != record.Workspace.ID {
+func checkWorkspace(request *Request, record *Record) Code {
+	if request.Workspace != "" && request.Workspace != record.Class.WorkspaceID {
 		return CodeWorkspaceMismatch
 	}
 	return CodeValid
 }
 
-func checkState(_ *Request, record *Record, _ time.Time) Code {
+func checkState(record *Record) Code {
 	switch record.Key.State {
 	case Active:
 		return CodeValid
@@ -159,7 +195,7 @@ func checkState(_ *Request, record *Record, _ time.Time) Code {
 	}
 }
 
-func checkSuspended(_ *Request, record *Record, _ time.Time) Code {
+func checkSuspended(record *Record) Code {
 	switch {
 	case record.Workspace.Suspended:
 		return CodeWorkspaceSuspended
@@ -169,7 +205,7 @@ func checkSuspended(_ *Request, record *Record, _ time.Time) Code {
 	return CodeValid
 }
 
-func checkExpiry(_ *Request, record *Record, now time.Time) Code {
+func checkExpiry(record *Record, now time.Time) Code {
 	if end := record.Key.ExpiresAt; !end.IsZero() && !now.Before(end) {
 		return CodeKeyExpired
 	}
@@ -177,22 +213,31 @@ func checkExpiry(_ *Request, record *Record, now time.Time) Code {
 }
 
 // checkAddress fails closed where the address is not known.
-func checkAddress(request *Request, record *Record, _ time.Time) Code {
-	if len(record.Key.AllowedCIDRs) == 0 {
-		return CodeValid
+func checkAddress(request *Request, record *Record) Code {
+	if record.Class.Networks != nil && !record.Class.Networks.Contains(request.ClientIP) {
+		return CodeAddressDenied
 	}
-	address := request.ClientIP.Unmap()
-	for _, network := range record.Key.AllowedCIDRs {
-		if network.Contains(address) {
-			return CodeValid
-		}
-	}
-	return CodeAddressDenied
+	return CodeValid
 }
 
-func checkScopes(request *Request, record *Record, _ time.Time) Code {
+// checkResource is about resources on which nothing may be done at all.
+func checkResource(request *Request, record *Record) Code {
+	if request.Resource == "" {
+		return CodeValid
+	}
+	if set, granted := record.Class.Grants.For(request.Resource); granted && len(set.List()) == 0 {
+		return CodeResourceDenied
+	}
+	return CodeValid
+}
+
+func checkScopes(request *Request, record *Record) Code {
+	if len(request.AllOf) == 0 && len(request.AnyOf) == 0 {
+		return CodeValid
+	}
+	set := record.Scopes(request.Resource)
 	for _, wanted := range request.AllOf {
-		if !record.Key.Scopes.Has(wanted) {
+		if !set.Has(wanted) {
 			return CodeScopeInsufficient
 		}
 	}
@@ -200,11 +245,21 @@ func checkScopes(request *Request, record *Record, _ time.Time) Code {
 		return CodeValid
 	}
 	for _, wanted := range request.AnyOf {
-		if record.Key.Scopes.Has(wanted) {
+		if set.Has(wanted) {
 			return CodeValid
 		}
 	}
 	return CodeScopeInsufficient
+}
+
+// Scopes are what the key may really do: on a resource, where one is named, and else at large.
+func (r *Record) Scopes(resource string) scope.Set {
+	if resource != "" {
+		if set, granted := r.Class.Grants.For(resource); granted {
+			return set
+		}
+	}
+	return r.Class.Scopes
 }
 
 var beginning = time.Unix(0, 0).UTC()

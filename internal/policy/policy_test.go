@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/network"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -13,13 +15,14 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func valid() *Record {
 	return &Record{
-		Key: &Key{
-			ID: "uid", Workspace: "shop", Account: "robot",
-			Scopes:       scope.NewSet([]string{"orders:read", "stock.**"}),
-			AllowedCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
-			ExpiresAt:    now.Add(time.Hour),
+		Key: Key{ID: keyid.Derive("k"), ExpiresAt: now.Add(time.Hour)},
+		Class: &Class{
+			Workspace: "shop", WorkspaceID: "default/shop", Account: "robot",
+			Scopes:   scope.NewSet([]string{"orders:read", "stock.**"}),
+			Grants:   scope.CompileGrants([]scope.Grant{{Resource: "shelf/7", Scopes: []string{"stock.items:read"}}, {Resource: "safe/*"}}, nil, []string{"orders:read"}, nil, scope.Catalogue{}),
+			Networks: network.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}),
 		},
-		Workspace: &Workspace{ID: "default/shop"},
+		Workspace: &Workspace{},
 		Account:   &Account{Name: "robot"},
 	}
 }
@@ -34,12 +37,16 @@ func TestCheck(t *testing.T) {
 		"a good key without any question":           {nil, Request{ClientIP: from}, CodeValid},
 		"a good key for all it was asked":           {nil, Request{ClientIP: from, Workspace: "default/shop", AllOf: []string{"orders:read", "stock.items:write"}, AnyOf: []string{"nope", "orders:read"}}, CodeValid},
 		"the same name in another namespace":        {nil, Request{ClientIP: from, Workspace: "other/shop"}, CodeWorkspaceMismatch},
+		"a scope that a grant has":                  {nil, Request{ClientIP: from, Resource: "shelf/7", AllOf: []string{"stock.items:read"}}, CodeValid},
+		"a scope that a grant took away":            {nil, Request{ClientIP: from, Resource: "shelf/7", AllOf: []string{"orders:read"}}, CodeScopeInsufficient},
+		"a resource without a grant":                {nil, Request{ClientIP: from, Resource: "shelf/8", AllOf: []string{"orders:read"}}, CodeValid},
+		"a resource with nothing granted":           {nil, Request{ClientIP: from, Resource: "safe/1"}, CodeResourceDenied},
 		"one scope of all missing":                  {nil, Request{ClientIP: from, AllOf: []string{"orders:read", "orders:write"}}, CodeScopeInsufficient},
 		"none of any":                               {nil, Request{ClientIP: from, AnyOf: []string{"a", "b"}}, CodeScopeInsufficient},
 		"a deleted workspace":                       {func(r *Record) { r.Workspace = nil }, Request{ClientIP: from}, CodeKeyInvalid},
 		"a deleted account":                         {func(r *Record) { r.Account = nil }, Request{ClientIP: from}, CodeKeyInvalid},
-		"a key that acts for no account":            {func(r *Record) { r.Account, r.Key.Account = nil, "" }, Request{ClientIP: from}, CodeValid},
-		"a deleted key":                             {func(r *Record) { r.Key = nil }, Request{ClientIP: from}, CodeKeyInvalid},
+		"a key that acts for no account":            {func(r *Record) { r.Account, r.Class.Account = nil, "" }, Request{ClientIP: from}, CodeValid},
+		"a deleted key":                             {func(r *Record) { r.Class = nil }, Request{ClientIP: from}, CodeKeyInvalid},
 		"a revoked key":                             {func(r *Record) { r.Key.State = Revoked }, Request{ClientIP: from}, CodeKeyRevoked},
 		"an unheard-of state is as good as revoked": {func(r *Record) { r.Key.State = 77 }, Request{ClientIP: from}, CodeKeyRevoked},
 		"a disabled key":                            {func(r *Record) { r.Key.State = Disabled }, Request{ClientIP: from}, CodeKeyDisabled},

@@ -87,6 +87,9 @@ func NewResourceBounds(grants []Grant, ceiling []string, c Catalogue) ResourceBo
 	return b
 }
 
+// Effective is what a key with these bounds may really do where no grant matches.
+func (b ResourceBounds) Effective(granted []string) Set { return b.general.Effective(granted) }
+
 // Compile is what a key with these bounds may really do to single resources. Patterns
 // lie one in the other or apart, so what holds for one is decided by those around it.
 func (b ResourceBounds) Compile(key []Grant, scopes []string) Grants {

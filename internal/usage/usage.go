@@ -1,13 +1,17 @@
 // Package usage is what happened: events, and the roll-ups they are counted in. It is pure.
 package usage
 
-import "time"
+import (
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/keyid"
+)
 
 // Event is one decision about a known key.
 type Event struct {
-	// Key is the ID of the key; Workspace the ID of its workspace.
-	Key, Workspace string
-	At             time.Time
+	Key       keyid.ID
+	Workspace string // the ID: namespace/name
+	At        time.Time
 	// Code is the decision, as package policy names it.
 	Code string
 	// Remaining is what the tightest limit had left afterwards, and ResetAt when that limit
@@ -21,9 +25,10 @@ const NoLimit = -1
 
 // Hour identifies a line of a roll-up: what one key was answered in one hour, in UTC.
 type Hour struct {
-	Key, Workspace string
-	Start          time.Time
-	Code           string
+	Key       keyid.ID
+	Workspace string
+	Start     time.Time
+	Code      string
 }
 
 // Last is the newest that is known of a key.
@@ -37,12 +42,12 @@ type Last struct {
 // Rollup counts events by key, hour and decision. It is not safe for concurrent use.
 type Rollup struct {
 	Hours map[Hour]int64
-	Last  map[string]Last // by key
+	Last  map[keyid.ID]Last
 }
 
 // NewRollup makes an empty roll-up.
 func NewRollup() *Rollup {
-	return &Rollup{Hours: make(map[Hour]int64), Last: make(map[string]Last)}
+	return &Rollup{Hours: make(map[Hour]int64), Last: make(map[keyid.ID]Last)}
 }
 
 // Empty says whether nothing was counted.
@@ -66,7 +71,7 @@ func (r *Rollup) Merge(other *Rollup) {
 
 // seen keeps the newest; of two at the same moment the one with less left, so that any
 // order of merging ends the same.
-func (r *Rollup) seen(key string, last Last) {
+func (r *Rollup) seen(key keyid.ID, last Last) {
 	known, ok := r.Last[key]
 	if !ok || last.UsedAt.After(known.UsedAt) || last.UsedAt.Equal(known.UsedAt) && last.Remaining < known.Remaining {
 		r.Last[key] = last

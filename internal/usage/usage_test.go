@@ -6,29 +6,34 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/claviger-dev/claviger/internal/keyid"
 )
 
-var start = time.Date(2026, 3, 31, 23, 59, 0, 0, time.UTC)
+var (
+	start = time.Date(2026, 3, 31, 23, 59, 0, 0, time.UTC)
+	a, b  = keyid.Derive("a"), keyid.Derive("b")
+)
 
 func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 	r := NewRollup()
-	r.Add(Event{Key: "a", Workspace: "w", At: start, Code: "VALID", Remaining: 9, ResetAt: start})
-	r.Add(Event{Key: "a", Workspace: "w", At: start.Add(time.Second), Code: "VALID", Remaining: 8})
-	r.Add(Event{Key: "a", Workspace: "w", At: start.Add(time.Second), Code: "RATE_LIMITED"})
-	r.Add(Event{Key: "a", Workspace: "w", At: start.Add(time.Minute).In(time.FixedZone("east", 3600)), Code: "VALID", Remaining: NoLimit})
-	r.Add(Event{Key: "b", Workspace: "w", At: start, Code: "VALID"})
+	r.Add(Event{Key: a, Workspace: "w", At: start, Code: "VALID", Remaining: 9, ResetAt: start})
+	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Second), Code: "VALID", Remaining: 8})
+	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Second), Code: "RATE_LIMITED"})
+	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Minute).In(time.FixedZone("east", 3600)), Code: "VALID", Remaining: NoLimit})
+	r.Add(Event{Key: b, Workspace: "w", At: start, Code: "VALID"})
 
 	march, april := start.Truncate(time.Hour), start.Add(time.Minute).Truncate(time.Hour)
 	want := map[Hour]int64{
-		{"a", "w", march, "VALID"}:        2,
-		{"a", "w", march, "RATE_LIMITED"}: 1,
-		{"a", "w", april, "VALID"}:        1,
-		{"b", "w", march, "VALID"}:        1,
+		{a, "w", march, "VALID"}:        2,
+		{a, "w", march, "RATE_LIMITED"}: 1,
+		{a, "w", april, "VALID"}:        1,
+		{b, "w", march, "VALID"}:        1,
 	}
 	if !reflect.DeepEqual(r.Hours, want) {
 		t.Errorf("got %v, want %v", r.Hours, want)
 	}
-	if last := r.Last["a"]; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit {
+	if last := r.Last[a]; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit {
 		t.Errorf("last of a: %+v", last)
 	}
 }
@@ -60,7 +65,7 @@ func TestMergingInAnyOrderCountsTheSame(t *testing.T) {
 func drawEvent(t *rapid.T) Event {
 	at := start.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "minutes")) * time.Minute)
 	return Event{
-		Key:       rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"),
+		Key:       rapid.SampledFrom([]keyid.ID{a, b}).Draw(t, "key"),
 		Workspace: "w",
 		At:        at,
 		Code:      rapid.SampledFrom([]string{"VALID", "KEY_EXPIRED"}).Draw(t, "code"),

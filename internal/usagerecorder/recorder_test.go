@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
@@ -56,7 +57,7 @@ func (m *memory) stored() int64 {
 }
 
 func event(key string) usage.Event {
-	return usage.Event{Key: key, Workspace: "team/shop", At: start, Code: "VALID", Remaining: usage.NoLimit}
+	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: start, Code: "VALID", Remaining: usage.NoLimit}
 }
 
 func value(t *testing.T, metric prometheus.Metric) float64 {

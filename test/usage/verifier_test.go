@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
@@ -83,7 +84,11 @@ func (v *verifier) setNow(now time.Time) { v.now.Store(&now) }
 
 // use records requests of a key, some of them denied, of which limit had remaining left.
 func (v *verifier) use(key string, at time.Time, allowed, denied int, remaining int64) {
-	event := usage.Event{Key: key, Workspace: "default/shop", At: at, Remaining: remaining}
+	id, err := keyid.Parse(key)
+	if err != nil {
+		panic(err)
+	}
+	event := usage.Event{Key: id, Workspace: "default/shop", At: at, Remaining: remaining}
 	if remaining != usage.NoLimit {
 		event.ResetAt = at.Add(time.Minute)
 	}

@@ -3,7 +3,6 @@
 package indextest
 
 import (
-	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -40,8 +39,7 @@ func Meta(kind, name string) metav1.ObjectMeta {
 
 // UID is the UID of an object.
 func UID(kind, name string) types.UID {
-	sum := sha256.Sum256([]byte(kind + "/" + name))
-	return types.UID(keyid.ID(sum[:keyid.Size]).String())
+	return types.UID(keyid.Derive(kind + "/" + name).String())
 }
 
 // Refs makes references.
@@ -80,7 +78,9 @@ func SetKey(x *keyindex.Index, name string, edits ...func(*v1alpha1.ApiKeySpec))
 	for _, edit := range edits {
 		edit(&k.Spec)
 	}
-	x.SetApiKey(k)
+	if err := x.SetApiKey(k); err != nil {
+		panic(err)
+	}
 }
 
 // Issue declares an ApiKey and returns a key for it, in plain text.
@@ -92,7 +92,7 @@ func Issue(t testing.TB, x *keyindex.Index, name string, edits ...func(*v1alpha1
 		t.Fatal(err)
 	}
 	uid := Meta("key", name).UID
-	x.SetCredential(credential.Name(uid, 1), credential.Credential{
+	err = x.SetCredential(credential.Credential{
 		Hash:       key.Hash(),
 		ApiKeyUID:  uid,
 		ApiKey:     types.NamespacedName{Namespace: Namespace, Name: name},
@@ -100,6 +100,9 @@ func Issue(t testing.TB, x *keyindex.Index, name string, edits ...func(*v1alpha1
 		Hint:       key.Hint(),
 		IssuedAt:   IssuedAt,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return key.Reveal()
 }
 

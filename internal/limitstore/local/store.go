@@ -3,100 +3,158 @@
 package local
 
 import (
-	"slices"
+	"sync"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/internal/limit"
 )
 
-// Store owns the buckets: one for each rate of a limit and each subject, which is the
-// ApiKey, the ServiceAccount or the Workspace whose requests are counted together. Buckets are
-// looked up when a limit is attached to a key, never while a request waits; whoever attached
-// them counts in them without the Store. It is not safe for concurrent use.
-type Store struct {
-	limits   map[types.UID]*counters
-	subjects map[types.UID][]*counters // where a subject has buckets
+// Counter identifies a rate of a limit, for as long as there is that rate. An edited rate
+// keeps its Counter, so that an edit hands out no new allowance.
+type Counter uint32
+
+// Subject identifies whose requests are counted together: those of an ApiKey, a
+// ServiceAccount or a Workspace. A new one under an old name is another.
+type Subject uint32
+
+// Rate is a rate with what it is counted under.
+type Rate struct {
+	limit.Rate
+	Counter Counter
 }
 
-// counters are the buckets of one limit.
-type counters struct {
-	rates   []limit.Rate
-	buckets map[types.UID][]*limit.Bucket // by subject, in the order of rates
+// Store owns the buckets: one for each Counter and Subject, made when the subject first asks,
+// so that what was never used costs nothing. Its methods may be called from any goroutine, and
+// Bucket waits for nobody unless a bucket has to be made.
+type Store struct {
+	table atomic.Pointer[table]
+
+	mu           sync.Mutex // guards all below, and orders the writing of the table
+	limits       map[types.UID][]Rate
+	lastCounter  Counter
+	lastSubject  Subject
+	goneCounters map[Counter]struct{}
+	goneSubjects map[Subject]struct{}
+	spare        []limit.Bucket
 }
 
 // NewStore makes an empty store.
 func NewStore() *Store {
-	return &Store{limits: map[types.UID]*counters{}, subjects: map[types.UID][]*counters{}}
+	s := &Store{
+		limits:       map[types.UID][]Rate{},
+		goneCounters: map[Counter]struct{}{},
+		goneSubjects: map[Subject]struct{}{},
+	}
+	s.table.Store(newTable(0))
+	return s
 }
 
-// Define sets the rates of a limit. A rate that was only edited goes on with its buckets, so
-// that an edit hands out no new allowance; those of a rate that is gone are dropped.
-func (s *Store) Define(id types.UID, rates []limit.Rate) {
-	c := s.limits[id]
-	if c == nil {
-		s.limits[id] = &counters{rates: rates, buckets: map[types.UID][]*limit.Bucket{}}
-		return
-	}
-	origin := successors(c.rates, rates)
-	for subject, old := range c.buckets {
-		fresh := make([]*limit.Bucket, len(rates))
-		for i, from := range origin {
-			if from >= 0 {
-				fresh[i] = old[from]
-			} else {
-				fresh[i] = new(limit.Bucket)
-			}
+// Define sets the rates of a limit and returns them with their Counters. What was used of a rate that is gone
+// is dropped.
+func (s *Store) Define(id types.UID, rates []limit.Rate) []Rate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.limits[id]
+	fresh := make([]Rate, len(rates))
+	kept := make([]bool, len(before))
+	for i, from := range successors(before, rates) {
+		fresh[i].Rate = rates[i]
+		if from >= 0 {
+			fresh[i].Counter, kept[from] = before[from].Counter, true
+		} else {
+			s.lastCounter++
+			fresh[i].Counter = s.lastCounter
 		}
-		c.buckets[subject] = fresh
 	}
-	c.rates = rates
+	for i, rate := range before {
+		if !kept[i] {
+			s.goneCounters[rate.Counter] = struct{}{}
+		}
+	}
+	s.limits[id] = fresh
+	return fresh
 }
 
-// Attach returns the rates of a limit with the subject's buckets: the same ones each time.
-// A limit that was never defined has none.
-func (s *Store) Attach(id, subject types.UID) []limit.Attached {
-	c := s.limits[id]
-	if c == nil {
-		return nil
-	}
-	buckets, ok := c.buckets[subject]
-	if !ok {
-		buckets = make([]*limit.Bucket, len(c.rates))
-		for i := range buckets {
-			buckets[i] = new(limit.Bucket)
-		}
-		c.buckets[subject] = buckets
-		s.subjects[subject] = append(s.subjects[subject], c)
-	}
-	attached := make([]limit.Attached, len(c.rates))
-	for i, rate := range c.rates {
-		attached[i] = limit.Attached{Rate: rate, Bucket: buckets[i]}
-	}
-	return attached
+// NewSubject returns a Subject that has used nothing.
+func (s *Store) NewSubject() Subject {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastSubject++
+	return s.lastSubject
 }
 
 // ForgetSubject drops what a subject has used, because it no longer exists.
-func (s *Store) ForgetSubject(subject types.UID) {
-	for _, c := range s.subjects[subject] {
-		delete(c.buckets, subject)
-	}
-	delete(s.subjects, subject)
+func (s *Store) ForgetSubject(subject Subject) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.goneSubjects[subject] = struct{}{}
+	s.tidy()
 }
 
 // ForgetLimit drops what was used of a limit, because it no longer exists.
 func (s *Store) ForgetLimit(id types.UID) {
-	c := s.limits[id]
-	if c == nil {
-		return
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rate := range s.limits[id] {
+		s.goneCounters[rate.Counter] = struct{}{}
 	}
 	delete(s.limits, id)
-	for subject := range c.buckets {
-		others := slices.DeleteFunc(s.subjects[subject], func(o *counters) bool { return o == c })
-		if len(others) == 0 {
-			delete(s.subjects, subject)
-		} else {
-			s.subjects[subject] = others
-		}
+	s.tidy()
+}
+
+// Bucket is where a subject's requests are counted against a rate: the same one each time.
+func (s *Store) Bucket(counter Counter, subject Subject) *limit.Bucket {
+	id := identity(counter, subject)
+	if bucket := s.table.Load().find(id); bucket != nil {
+		return bucket
 	}
+	return s.make(id)
+}
+
+func (s *Store) make(id uint64) *limit.Bucket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.table.Load()
+	if bucket := t.find(id); bucket != nil {
+		return bucket
+	}
+	if t.full() {
+		t = s.rebuild(t)
+	}
+	if len(s.spare) == 0 {
+		s.spare = make([]limit.Bucket, bucketsAtOnce)
+	}
+	bucket := &s.spare[0]
+	s.spare = s.spare[1:]
+	t.put(id, bucket)
+	return bucket
+}
+
+// Buckets are made some at once: alone, each would cost a word for the allocator too.
+const bucketsAtOnce = 256
+
+// What is gone is looked for only once there is this much of it: a rebuild looks at all buckets.
+const tidyAfter = 1024
+
+func (s *Store) tidy() {
+	gone := len(s.goneSubjects) + len(s.goneCounters)
+	if gone >= tidyAfter && gone >= s.table.Load().used {
+		s.rebuild(s.table.Load())
+	}
+}
+
+// rebuild makes a table without what is gone, and with room for more.
+func (s *Store) rebuild(old *table) *table {
+	keep := func(id uint64) bool {
+		_, counterGone := s.goneCounters[counterOf(id)]
+		_, subjectGone := s.goneSubjects[subjectOf(id)]
+		return !counterGone && !subjectGone
+	}
+	fresh := old.rebuilt(keep)
+	clear(s.goneCounters)
+	clear(s.goneSubjects)
+	s.table.Store(fresh)
+	return fresh
 }

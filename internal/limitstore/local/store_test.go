@@ -2,6 +2,7 @@ package local
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,32 +18,38 @@ func perMinute(n int64) limit.Rate { return limit.Rate{Requests: n, Per: time.Mi
 func perHour(n int64) limit.Rate   { return limit.Rate{Requests: n, Per: time.Hour} }
 func bursting(n int64) limit.Rate  { return limit.Rate{Requests: n, Burst: n, Per: time.Minute} }
 
-// used is how many requests each attached rate has admitted.
-func used(attached []limit.Attached) []int64 {
+// used is how many requests each rate has admitted from a subject.
+func used(s *Store, rates []Rate, subject Subject) []int64 {
 	var counts []int64
-	for _, a := range attached {
-		result := a.Rate.Take(a.Bucket, now, 0)
+	for _, rate := range rates {
+		result := rate.Take(s.Bucket(rate.Counter, subject), now, 0)
 		counts = append(counts, result.Limit-result.Remaining)
 	}
 	return counts
 }
 
-func take(attached []limit.Attached, n int64) { limit.TakeAll(attached, now, n, nil) }
-
-func TestASubjectKeepsItsBucketsOverAttachments(t *testing.T) {
-	s := NewStore()
-	s.Define("limit", []limit.Rate{perMinute(10)})
-	take(s.Attach("limit", "key"), 3)
-
-	if got := used(s.Attach("limit", "key")); !slices.Equal(got, []int64{3}) {
-		t.Errorf("attached again: used %v, want 3", got)
+func take(s *Store, rates []Rate, subject Subject, n int64) {
+	var attached []limit.Attached
+	for _, rate := range rates {
+		attached = append(attached, limit.Attached{Rate: rate.Rate, Bucket: s.Bucket(rate.Counter, subject)})
 	}
-	if got := used(s.Attach("limit", "other")); !slices.Equal(got, []int64{0}) {
+	limit.TakeAll(attached, now, n, nil)
+}
+
+func TestASubjectKeepsItsBuckets(t *testing.T) {
+	s := NewStore()
+	rates := s.Define("limit", []limit.Rate{perMinute(10)})
+	key, other := s.NewSubject(), s.NewSubject()
+	take(s, rates, key, 3)
+
+	if got := used(s, rates, key); !slices.Equal(got, []int64{3}) {
+		t.Errorf("asked again: used %v, want 3", got)
+	}
+	if got := used(s, rates, other); !slices.Equal(got, []int64{0}) {
 		t.Errorf("another subject: used %v, want 0", got)
 	}
-	s.ForgetSubject("key")
-	if got := used(s.Attach("limit", "key")); !slices.Equal(got, []int64{0}) {
-		t.Errorf("forgotten: used %v, want 0", got)
+	if got := used(s, rates, s.NewSubject()); !slices.Equal(got, []int64{0}) {
+		t.Errorf("made anew: used %v, want 0", got)
 	}
 }
 
@@ -64,62 +71,115 @@ func TestAnEditHandsOutNoNewAllowance(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := NewStore()
-			s.Define("limit", test.before)
-			take(s.Attach("limit", "key"), 3)
-			s.Define("limit", test.after)
-			if got := used(s.Attach("limit", "key")); !slices.Equal(got, test.want) {
+			key := s.NewSubject()
+			take(s, s.Define("limit", test.before), key, 3)
+			if got := used(s, s.Define("limit", test.after), key); !slices.Equal(got, test.want) {
 				t.Errorf("used %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-func TestALimitThatWasNeverDefinedAttachesNothing(t *testing.T) {
-	if got := NewStore().Attach("limit", "key"); got != nil {
-		t.Errorf("got %v", got)
+func TestALimitThatWasForgottenCountsAnew(t *testing.T) {
+	s := NewStore()
+	key := s.NewSubject()
+	take(s, s.Define("limit", []limit.Rate{perMinute(5)}), key, 3)
+	s.ForgetLimit("limit")
+	if got := used(s, s.Define("limit", []limit.Rate{perMinute(5)}), key); !slices.Equal(got, []int64{0}) {
+		t.Errorf("used %v, want 0", got)
 	}
 }
 
-// Whatever is attached and forgotten in whatever order: nothing stays once all subjects
-// or all limits are forgotten.
-func TestNothingIsKeptOfWhatIsForgotten(t *testing.T) {
-	uid := rapid.SampledFrom([]types.UID{"a", "b", "c"})
+// Whatever comes and goes in whatever order: what is there keeps what it used, and what is gone is
+// not kept for ever.
+func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewStore()
+		var (
+			subjects []Subject
+			limits   = map[types.UID][]Rate{}
+			want     = map[uint64]int64{} // what was taken
+		)
 		t.Repeat(map[string]func(*rapid.T){
-			"define": func(t *rapid.T) {
-				s.Define("limit-"+uid.Draw(t, "limit"), rapid.SliceOfN(rapid.SampledFrom([]limit.Rate{perMinute(1), perHour(1), bursting(1)}), 0, 3).Draw(t, "rates"))
+			"a limit": func(t *rapid.T) {
+				uid := types.UID(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "limit"))
+				if _, ok := limits[uid]; ok && rapid.Bool().Draw(t, "forget") {
+					s.ForgetLimit(uid)
+					delete(limits, uid)
+					return
+				}
+				limits[uid] = s.Define(uid, rapid.SliceOfN(rapid.SampledFrom([]limit.Rate{perMinute(1e6), perHour(1e6)}), 0, 3).Draw(t, "rates"))
 			},
-			"attach":         func(t *rapid.T) { s.Attach("limit-"+uid.Draw(t, "limit"), uid.Draw(t, "subject")) },
-			"forget subject": func(t *rapid.T) { s.ForgetSubject(uid.Draw(t, "subject")) },
-			"forget limit":   func(t *rapid.T) { s.ForgetLimit("limit-" + uid.Draw(t, "limit")) },
-			"": func(t *rapid.T) {
-				for subject, where := range s.subjects {
-					for _, c := range where {
-						if len(c.buckets[subject]) != len(c.rates) {
-							t.Fatalf("%s has %d buckets for %d rates", subject, len(c.buckets[subject]), len(c.rates))
+			"a subject": func(t *rapid.T) {
+				if len(subjects) > 0 && rapid.Bool().Draw(t, "forget") {
+					s.ForgetSubject(subjects[0])
+					subjects = subjects[1:]
+					return
+				}
+				subjects = append(subjects, s.NewSubject())
+			},
+			"requests": func(t *rapid.T) {
+				for range rapid.IntRange(1, 100).Draw(t, "subjects") {
+					subjects = append(subjects, s.NewSubject())
+				}
+				for _, subject := range subjects {
+					for _, rates := range limits {
+						for _, rate := range rates {
+							rate.Take(s.Bucket(rate.Counter, subject), now, 1)
+							want[identity(rate.Counter, subject)]++
 						}
 					}
 				}
-				for id, c := range s.limits {
-					for subject := range c.buckets {
-						if !slices.Contains(s.subjects[subject], c) {
-							t.Fatalf("%s would be kept by %s for ever", subject, id)
+			},
+			"tidying": func(*rapid.T) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.rebuild(s.table.Load())
+			},
+			"": func(t *rapid.T) {
+				for _, subject := range subjects {
+					for _, rates := range limits {
+						for _, rate := range rates {
+							b := s.table.Load().find(identity(rate.Counter, subject))
+							if taken := want[identity(rate.Counter, subject)]; (b != nil) != (taken > 0) ||
+								b != nil && rate.Take(b, now, 0).Remaining != rate.Requests-taken {
+								t.Fatalf("of %d taken nothing is known", taken)
+							}
 						}
 					}
 				}
 			},
 		})
-		for _, subject := range []types.UID{"a", "b", "c"} {
+		for _, subject := range subjects {
 			s.ForgetSubject(subject)
 		}
-		for id, c := range s.limits {
-			if len(c.buckets) > 0 {
-				t.Fatalf("%s still has buckets", id)
-			}
-		}
-		if len(s.subjects) > 0 {
-			t.Fatalf("%d subjects are left", len(s.subjects))
+		s.rebuild(s.table.Load())
+		if left := s.table.Load().used; left > 0 {
+			t.Fatalf("%d buckets are kept for nobody", left)
 		}
 	})
+}
+
+// Requests that make the same bucket at once count in one.
+func TestOneBucketForAll(t *testing.T) {
+	s := NewStore()
+	rates := s.Define("limit", []limit.Rate{perMinute(1e6)})
+	subjects := make([]Subject, 1000)
+	for i := range subjects {
+		subjects[i] = s.NewSubject()
+	}
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for _, subject := range subjects {
+				rates[0].Take(s.Bucket(rates[0].Counter, subject), now, 1)
+			}
+		})
+	}
+	workers.Wait()
+	for _, subject := range subjects {
+		if got := used(s, rates, subject); !slices.Equal(got, []int64{4}) {
+			t.Fatalf("used %v, want 4", got)
+		}
+	}
 }

@@ -6,7 +6,7 @@ import "github.com/claviger-dev/claviger/internal/limit"
 // again by its span first, wherever it stands in the list, and else by its place among those that
 // are left. A counted span and a token bucket never follow one another: their buckets do not
 // mean the same.
-func successors(old, fresh []limit.Rate) []int {
+func successors(old []Rate, fresh []limit.Rate) []int {
 	taken := make([]bool, len(old))
 	origin := make([]int, len(fresh))
 	for i := range origin {
@@ -15,7 +15,7 @@ func successors(old, fresh []limit.Rate) []int {
 	match := func(same func(a, b limit.Rate) bool) {
 		for i := range fresh {
 			for j := range old {
-				if origin[i] < 0 && !taken[j] && sameAlgorithm(old[j], fresh[i]) && same(old[j], fresh[i]) {
+				if origin[i] < 0 && !taken[j] && sameAlgorithm(old[j].Rate, fresh[i]) && same(old[j].Rate, fresh[i]) {
 					origin[i], taken[j] = j, true
 				}
 			}

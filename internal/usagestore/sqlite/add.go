@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
@@ -84,11 +85,11 @@ type hour struct {
 
 // group sorts a roll-up's lines by key, in an order that does not change from run to run.
 func group(rollup *usage.Rollup) []*change {
-	byKey := make(map[string]*change, len(rollup.Last))
+	byKey := make(map[keyid.ID]*change, len(rollup.Last))
 	for line, count := range rollup.Hours {
 		c := byKey[line.Key]
 		if c == nil {
-			c = &change{key: line.Key, last: rollup.Last[line.Key]}
+			c = &change{key: line.Key.String(), last: rollup.Last[line.Key]}
 			byKey[line.Key] = c
 		}
 		c.add(hour{start: line.Start, code: line.Code, count: count})

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
@@ -37,7 +38,7 @@ func TestAClockThatWasAheadForAMomentSpoilsNoUsage(t *testing.T) {
 			if usagefeed.PeriodStart(leap).Equal(monthStart) {
 				want.Requests++ // it cannot be told from a use of this month
 			}
-			if key.ID != "a" || key.Period.Counts != want || !key.Period.Start.Equal(monthStart) {
+			if key.ID != keyid.Derive("a").String() || key.Period.Counts != want || !key.Period.Start.Equal(monthStart) {
 				t.Errorf("%s has the period %+v, want %+v", key.ID, key.Period, want)
 			}
 			if want := (usagefeed.Counts{Requests: 4, Denied: 2}); key.Total != want {

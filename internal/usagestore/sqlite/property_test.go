@@ -35,16 +35,16 @@ func TestTotalsMonthAndHoursAgree(t *testing.T) {
 					start.Add(time.Duration(rapid.IntRange(0, 96).Draw(t, "hour"))*time.Hour),
 					rapid.SampledFrom([]string{"VALID", "RATE_LIMITED", "KEY_EXPIRED"}).Draw(t, "code"))
 				rollup.Add(e)
-				if counted[e.Key] == nil {
-					counted[e.Key] = new([3]int64)
+				if counted[e.Key.String()] == nil {
+					counted[e.Key.String()] = new([3]int64)
 				}
 				if e.Code == "VALID" {
-					counted[e.Key][0]++
+					counted[e.Key.String()][0]++
 				} else {
-					counted[e.Key][1]++
+					counted[e.Key.String()][1]++
 				}
 				if e.At.Month() == time.November {
-					counted[e.Key][2]++
+					counted[e.Key.String()][2]++
 				}
 			}
 			if err := store.Add(context.Background(), rollup); err != nil {

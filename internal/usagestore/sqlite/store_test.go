@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
@@ -51,7 +52,7 @@ func changes(t *testing.T, store *Store, after int64, now time.Time) usagefeed.P
 }
 
 func event(key string, at time.Time, code string) usage.Event {
-	return usage.Event{Key: key, Workspace: "team/shop", At: at, Code: code, Remaining: usage.NoLimit}
+	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: at, Code: code, Remaining: usage.NoLimit}
 }
 
 func only(t *testing.T, page usagefeed.Page) usagefeed.Key {
@@ -153,7 +154,7 @@ func TestOnlyWhatChangedIsTold(t *testing.T) {
 	}
 	add(t, store, event("a", november, "VALID"))
 	second := changes(t, store, first.Next, november)
-	if key := only(t, second); key.ID != "a" || key.Total.Requests != 2 {
+	if key := only(t, second); key.ID != keyid.Derive("a").String() || key.Total.Requests != 2 {
 		t.Errorf("changed: %+v, want a with 2 requests", key)
 	}
 	if second.Next <= first.Next {

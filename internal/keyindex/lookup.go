@@ -1,0 +1,106 @@
+package keyindex
+
+import (
+	"github.com/claviger-dev/claviger/internal/limit"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/token"
+)
+
+// Entry is what the index knows of a key at the moment of a lookup. What it points to must
+// not be changed.
+type Entry struct {
+	policy.Record
+	// Limits hold for the key.
+	Limits  []Limit
+	buckets *local.Store
+	subject local.Subject
+}
+
+// Limit is a rate that holds for keys.
+type Limit struct {
+	Name string // of the KeyLimit
+	local.Rate
+	shared local.Subject // whose requests are counted; 0: the key's own
+}
+
+// Attached is a limit of the entry with the bucket that its requests are counted in.
+func (e *Entry) Attached(i int) limit.Attached {
+	l := &e.Limits[i]
+	subject := l.shared
+	if subject == 0 {
+		subject = e.subject
+	}
+	return limit.Attached{Rate: l.Rate.Rate, Bucket: e.buckets.Bucket(l.Counter, subject)}
+}
+
+// Lookup finds a key by its hash, as all that it is joined from was at one moment. A hash
+// whose ApiKey is not declared is not found, and then the entry is not touched.
+func (x *Index) Lookup(hash token.Hash, e *Entry) (found bool) {
+	words := hashWords(&hash)
+	for {
+		found, settled := x.look(&words, e)
+		if settled {
+			return found
+		}
+	}
+}
+
+// look probes for a hash. It is not settled where a writer was at what it read.
+func (x *Index) look(words *[4]uint64, e *Entry) (found, settled bool) {
+	t := x.table.Load()
+	for i := t.home(words[0]); ; i = t.after(i) {
+		slot := t.slots[i].Load()
+		if slot == empty {
+			return false, true
+		}
+		if !matches(slot, words[0]) {
+			continue
+		}
+		c := x.credentials.at(uint32(slot))
+		version, key, whole := c.load()
+		is := c.hashIs(words)
+		switch {
+		case !whole || version != c.word.Load():
+			return false, false
+		case !is || key == 0:
+			continue // half of a word was the same, or the credential has gone
+		}
+		return x.join(c, version, key, e)
+	}
+}
+
+// join joins a credential with what it points to. Everything is looked at twice, and where
+// something changed meanwhile it is not settled: a slow reader could else join scopes of before with a
+// Workspace that was resumed only after they had been narrowed.
+func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) (found, settled bool) {
+	issued, notAfter := c.issuedAt(), c.approvedEnd()
+	k := x.keys.at(key)
+	keyVersion, profile, whole := k.load()
+	id, text, stated, state, subject := k.id(), k.text.Load(), k.statedEnd(), k.state(), k.subject()
+	if !whole || c.word.Load() != version || k.word.Load() != keyVersion {
+		return false, false
+	}
+	if profile == 0 {
+		return false, true // not declared
+	}
+	slot, blocks := x.profiles.at(profile), x.names.blocks.Load()
+	p := slot.Load()
+	if k.word.Load() != keyVersion {
+		return false, false // and so profile and blocks may be those of another key
+	}
+	seen := p.compiled.Load()
+	workspace, account := seen.workspace.value.Load(), seen.accountValue()
+
+	e.Key = policy.Key{ID: id, State: state, ExpiresAt: endOf(stated, notAfter, issued, p.spec.TTL)}
+	e.Key.Name, e.Key.DisplayName = read(*blocks, text)
+	e.Class, e.Workspace, e.Account = &seen.class, workspace, account
+	if state == policy.Revoked {
+		e.Class = &seen.revoked
+	}
+	e.Limits, e.buckets, e.subject = seen.limits, x.buckets, local.Subject(subject)
+
+	unchanged := seen == p.compiled.Load() && workspace == seen.workspace.value.Load() && account == seen.accountValue() &&
+		c.word.Load() == version && k.word.Load() == keyVersion
+	return true, unchanged
+}
