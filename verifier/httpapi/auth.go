@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
@@ -30,7 +29,7 @@ func (h *handler) auth(r *http.Request) answer {
 		return answer{status: d.Status, code: d.Code.String(), header: header, body: ""}
 	}
 	code := d.Code.Public()
-	if c := challenge(code, request.Scopes.AllOf); c != "" {
+	if c := challenge(code, &request.Scopes); c != "" {
 		header.Set("Www-Authenticate", c)
 	}
 	a := problem(r, d.Status, code.String(), d.Error)
@@ -77,27 +76,18 @@ func requiredScopes(query string) ([]string, error) {
 // identityFields are always all there, empty where they say nothing: a gateway that copies
 // them over those of the client then leaves none that the client made up.
 func identityFields(header http.Header, key *verifier.Key) {
-	for name, value := range map[string]string{
-		fields.KeyID:          key.ID.String(),
-		fields.KeyName:        key.Name,
-		fields.Namespace:      key.Namespace,
-		fields.WorkspaceID:    key.Workspace,
-		fields.Environment:    key.Environment,
-		fields.ServiceAccount: key.ServiceAccount,
-		fields.Scopes:         strings.Join(key.Scopes, " "),
-	} {
-		header[name] = []string{fields.Value(value)}
+	for i, name := range fields.IdentityNames {
+		header[name] = []string{string(fields.AppendIdentity(nil, i, key))}
 	}
 }
 
 // limitFields are the fields of draft-ietf-httpapi-ratelimit-headers, and Retry-After where
 // a limit refused.
 func limitFields(header http.Header, d *verifier.Decision) {
-	if d.Limits.Len() == 0 {
-		return
+	if d.Limits.Len() > 0 {
+		header.Set("Ratelimit-Policy", string(fields.AppendRateLimitPolicy(nil, d)))
+		header.Set("Ratelimit", string(fields.AppendRateLimit(nil, d)))
 	}
-	header.Set("Ratelimit-Policy", string(fields.AppendRateLimitPolicy(nil, d)))
-	header.Set("Ratelimit", string(fields.AppendRateLimit(nil, d)))
 	if after := fields.AppendRetryAfter(nil, d); len(after) > 0 {
 		header.Set("Retry-After", string(after))
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
@@ -53,6 +54,6 @@ func methodNotAllowed(allowed string) func(*http.Request) answer {
 }
 
 // challenge is the WWW-Authenticate for a decision; empty where there is none.
-func challenge(code policy.Code, scopes []string) string {
-	return string(fields.AppendChallenge(nil, code, scopes))
+func challenge(code policy.Code, required *verifier.Scopes) string {
+	return string(fields.AppendChallenge(nil, code, required))
 }

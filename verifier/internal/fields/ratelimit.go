@@ -4,10 +4,10 @@
 package fields
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -34,10 +34,10 @@ func AppendRateLimit(b []byte, d *verifier.Decision) []byte {
 	return b
 }
 
-// AppendRetryAfter appends Retry-After, in seconds, where a limit refused. It is never zero,
-// which would ask to be tried again at once.
+// AppendRetryAfter appends Retry-After, in seconds, where a decision asks for patience; nothing
+// where it does not. It is never zero, which would ask to be tried again at once.
 func AppendRetryAfter(b []byte, d *verifier.Decision) []byte {
-	if d.Code != policy.CodeRateLimited {
+	if d.Status != http.StatusTooManyRequests {
 		return b
 	}
 	return strconv.AppendInt(b, max(1, seconds(d.RetryAfter)), 10)
