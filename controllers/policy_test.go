@@ -36,8 +36,16 @@ func TestABypassedWebhookIssuesNothing(t *testing.T) {
 	}))
 	create(t, newWorkspace(ns, "other"))
 	create(t, newAccount(ns, "robot", "other"))
+	create(t, newAccount(ns, "guest", "shop", func(s *v1alpha1.ServiceAccountSpec) { s.Grants = []v1alpha1.Grant{{Resource: "property/*"}} }))
 	for name, spec := range map[string]func(*v1alpha1.ApiKeySpec){
-		"a-scope-outside":      func(s *v1alpha1.ApiKeySpec) { s.Scopes = []v1alpha1.Scope{"orders:delete"} },
+		"a-scope-outside": func(s *v1alpha1.ApiKeySpec) { s.Scopes = []v1alpha1.Scope{"orders:delete"} },
+		"a-grant-outside": func(s *v1alpha1.ApiKeySpec) {
+			s.Grants = []v1alpha1.Grant{{Resource: "property/1", Scopes: []v1alpha1.Scope{"orders:delete"}}}
+		},
+		"a-grant-above-the-account": func(s *v1alpha1.ApiKeySpec) {
+			s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "guest"}
+			s.Grants = []v1alpha1.Grant{{Resource: "property/1", Scopes: []v1alpha1.Scope{"orders:read"}}}
+		},
 		"too-long-a-life":      ttl(2 * time.Hour),
 		"an-end-in-the-past":   func(s *v1alpha1.ApiKeySpec) { s.ExpiresAt = &metav1.Time{Time: time.Now().Add(-time.Hour)} },
 		"an-account-elsewhere": func(s *v1alpha1.ApiKeySpec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"} },

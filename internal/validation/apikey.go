@@ -58,7 +58,9 @@ func apiKey(key *v1alpha1.ApiKey, refs References, now time.Time) field.ErrorLis
 			account.Spec.WorkspaceRef.Name, key.Spec.WorkspaceRef.Name)))
 		account = nil
 	}
-	errs = append(errs, newBounds(refs.Workspace, account).check(path.Child("scopes"), key.Spec.Scopes)...)
+	within := newBounds(refs.Workspace, account)
+	errs = append(errs, within.check(path.Child("scopes"), key.Spec.Scopes)...)
+	errs = append(errs, within.checkGrants(path.Child("grants"), key.Spec.Grants, account)...)
 	errs = append(errs, lifetime(path, key, refs, now)...)
 	return append(errs, TooManyKeys(key, refs, now)...)
 }
@@ -110,7 +112,9 @@ func apiKeyShape(path *field.Path, spec *v1alpha1.ApiKeySpec) field.ErrorList {
 	errs = append(errs, oneOf(path.Child("state"), spec.State,
 		v1alpha1.KeyActive, v1alpha1.KeyDisabled, v1alpha1.KeyRevoked)...)
 	errs = append(errs, prefix(path.Child("prefix"), spec.Prefix)...)
-	errs = append(errs, scopeList(path.Child("scopes"), spec.Scopes)...)
+	errs = append(errs, scopeList(path.Child("scopes"), spec.Scopes, maxScopes)...)
+	errs = append(errs, grantList(path.Child("grants"), spec.Grants)...)
+	errs = append(errs, entity(path.Child("entity"), spec.Entity)...)
 	errs = append(errs, ttl(path.Child("ttl"), spec.TTL)...)
 	errs = append(errs, stated(path.Child("expiresAt"), spec.ExpiresAt)...)
 	if spec.ExpiresAt != nil && spec.TTL != nil {

@@ -33,6 +33,7 @@ func aKey(changes ...func(*v1alpha1.ApiKey)) *v1alpha1.ApiKey {
 			Environment:  v1alpha1.EnvironmentLive,
 			Prefix:       "pat",
 			Scopes:       []v1alpha1.Scope{"orders:read"},
+			Entity:       &v1alpha1.Entity{Kind: "Agent", ID: "agent-7", Department: "sales"},
 			TTL:          lasting(30 * day),
 			State:        v1alpha1.KeyActive,
 			LimitRefs:    []v1alpha1.LocalReference{named("minute")},
@@ -88,6 +89,18 @@ func withScopes(scopes ...v1alpha1.Scope) func(*v1alpha1.ApiKey) {
 
 func withCeiling(scopes ...v1alpha1.Scope) func(*v1alpha1.ServiceAccount) {
 	return func(a *v1alpha1.ServiceAccount) { a.Spec.Scopes = scopes }
+}
+
+func withGrants(grants ...v1alpha1.Grant) func(*v1alpha1.ApiKey) {
+	return func(k *v1alpha1.ApiKey) { k.Spec.Grants = grants }
+}
+
+func withAccountGrants(grants ...v1alpha1.Grant) func(*v1alpha1.ServiceAccount) {
+	return func(a *v1alpha1.ServiceAccount) { a.Spec.Grants = grants }
+}
+
+func grant(resource v1alpha1.Resource, scopes ...v1alpha1.Scope) v1alpha1.Grant {
+	return v1alpha1.Grant{Resource: resource, Scopes: scopes}
 }
 
 func ofAccount(k *v1alpha1.ApiKey) { k.Spec.ServiceAccountRef = ref("robot") }

@@ -13,23 +13,33 @@ import (
 
 // bounds is what the scopes of a key or of an account must keep to.
 type bounds struct {
-	workspace *v1alpha1.Workspace      // nil: not known
-	account   *v1alpha1.ServiceAccount // nil: none, or not known
+	workspace *v1alpha1.Workspace // nil: not known
 	catalogue scope.Catalogue
-	known     []string  // all that the catalogue holds
-	ceiling   scope.Set // of the account, with what it implies
+	known     []string // all that the catalogue holds
+	ceiling   *ceiling // nil: none, or not known
+}
+
+// ceiling is what an account bounds its keys to.
+type ceiling struct {
+	set scope.Set // with what it implies
+	// what it is a ceiling of, and where it is stated
+	whose, where string
 }
 
 func newBounds(workspace *v1alpha1.Workspace, account *v1alpha1.ServiceAccount) bounds {
-	b := bounds{workspace: workspace, account: account}
+	b := bounds{workspace: workspace}
 	if workspace != nil {
 		b.catalogue, b.known = catalogue(workspace)
 	}
 	if account != nil && len(account.Spec.Scopes) > 0 {
-		b.ceiling = scope.Effective(strs(account.Spec.Scopes), nil, b.catalogue)
-	} else {
-		b.account = nil
+		return b.under(account.Spec.Scopes, fmt.Sprintf("ServiceAccount %q may do", account.Name), "spec.scopes")
 	}
+	return b
+}
+
+// under is the bounds with another ceiling, which no scopes at all are too.
+func (b bounds) under(scopes []v1alpha1.Scope, whose, where string) bounds {
+	b.ceiling = &ceiling{scope.Effective(strs(scopes), nil, b.catalogue), whose, where}
 	return b
 }
 
@@ -44,10 +54,10 @@ func (b bounds) check(path *field.Path, scopes []v1alpha1.Scope) (errs field.Err
 			errs = append(errs, field.Invalid(path.Index(i), string(s), fmt.Sprintf(
 				"is not in the catalogue of Workspace %q, which has %s: use what it has, or add the scope to its spec.scopes",
 				b.workspace.Name, some(b.known))))
-		case b.account != nil && !b.underCeiling(string(s)):
+		case b.ceiling != nil && !b.underCeiling(string(s)):
 			errs = append(errs, field.Invalid(path.Index(i), string(s), fmt.Sprintf(
-				"is more than ServiceAccount %q may do, which is %s: ask for less, or add the scope to its spec.scopes",
-				b.account.Name, some(b.ceiling.List()))))
+				"is more than %s, which is %s: ask for less, or add the scope to its %s",
+				b.ceiling.whose, some(b.ceiling.set.List()), b.ceiling.where)))
 		}
 	}
 	return errs
@@ -56,10 +66,10 @@ func (b bounds) check(path *field.Path, scopes []v1alpha1.Scope) (errs field.Err
 // underCeiling judges a wildcard by the scopes of the catalogue it stands for.
 func (b bounds) underCeiling(s string) bool {
 	if b.catalogue.Empty() {
-		return b.ceiling.Has(s)
+		return b.ceiling.set.Has(s)
 	}
 	return !slices.ContainsFunc(b.known, func(known string) bool {
-		return scope.Covers(s, known) && !b.ceiling.Has(known)
+		return scope.Covers(s, known) && !b.ceiling.set.Has(known)
 	})
 }
 

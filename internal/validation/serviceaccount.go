@@ -16,8 +16,11 @@ func ServiceAccount(account *v1alpha1.ServiceAccount, workspace *v1alpha1.Worksp
 	path, spec := field.NewPath("spec"), &account.Spec
 	errs := reference(path.Child("workspaceRef"), spec.WorkspaceRef)
 	errs = append(errs, displayName(path.Child("displayName"), spec.DisplayName)...)
-	errs = append(errs, scopeList(path.Child("scopes"), spec.Scopes)...)
-	errs = append(errs, newBounds(workspace, nil).check(path.Child("scopes"), spec.Scopes)...)
+	errs = append(errs, scopeList(path.Child("scopes"), spec.Scopes, maxScopes)...)
+	errs = append(errs, grantList(path.Child("grants"), spec.Grants)...)
+	within := newBounds(workspace, nil)
+	errs = append(errs, within.check(path.Child("scopes"), spec.Scopes)...)
+	errs = append(errs, within.checkGrants(path.Child("grants"), spec.Grants, nil)...)
 	// Zero is what nobody set: one key.
 	if spec.MaxActiveKeys < 0 || spec.MaxActiveKeys > maxMaxActiveKeys {
 		errs = append(errs, field.Invalid(path.Child("maxActiveKeys"), spec.MaxActiveKeys,

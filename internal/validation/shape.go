@@ -69,8 +69,8 @@ func limitRefs(path *field.Path, refs []v1alpha1.LocalReference) field.ErrorList
 	return errs
 }
 
-func scopeList(path *field.Path, scopes []v1alpha1.Scope) field.ErrorList {
-	errs := atMost(path, len(scopes), maxScopes)
+func scopeList(path *field.Path, scopes []v1alpha1.Scope, most int) field.ErrorList {
+	errs := atMost(path, len(scopes), most)
 	errs = append(errs, noDuplicates(path, scopes)...)
 	for i, s := range scopes {
 		errs = append(errs, wellFormed(path.Index(i), s)...)

@@ -15,6 +15,7 @@ import (
 // unset are the values by which Go knows that nothing was set: only a schema can refuse them.
 var unset = map[string]any{
 	"spec.delivery.secretName": "",
+	"spec.entity.department":   "",
 	"spec.maxActiveKeys":       int64(0),
 }
 

@@ -26,8 +26,20 @@ type rule struct {
 	allowed []change
 }
 
+const resourceForm = "must be visible ASCII characters without spaces, with a * nowhere but at the end: property/4711 or property/*"
+
+// What a resource may look like, wherever one is named.
+var (
+	noResources = []change{{"spec.grants.0.resource", "a b"}, {"spec.grants.0.resource", "a\n"}, {"spec.grants.0.resource", "é"},
+		{"spec.grants.0.resource", "**"}, {"spec.grants.0.resource", "*a"}, {"spec.grants.0.resource", "property/*/room"}}
+	resources = []change{{"spec.grants.0.resource", "*"}, {"spec.grants.0.resource", "property/4711"}, {"spec.grants.0.resource", "!~"},
+		{"spec.grants.0.resource", strings.Repeat("a", 256)}, {"spec.grants.0.scopes", nil}, {"spec.grants.0.scopes", []any{}}}
+)
+
 // The rules that look at one object.
 var rules = []rule{
+	{"apikey", resourceForm, "spec.grants[0].resource", noResources, resources},
+	{"serviceaccount", resourceForm, "spec.grants[0].resource", noResources, resources},
 	{"apikey", "set expiresAt or ttl, not both", "spec",
 		[]change{{"spec.expiresAt", "2099-01-01T00:00:00Z"}},
 		[]change{{"spec.ttl", nil}}},

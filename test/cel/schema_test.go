@@ -84,7 +84,7 @@ func bounds(s apiextensionsv1.JSONSchemaProps, value any) (found []bound) {
 		add(bound{name: "minLength", beyond: "", want: "should be at least 1 chars long"})
 	}
 	if s.Pattern != "" {
-		add(bound{name: "pattern", beyond: "!", want: "should match"})
+		add(bound{name: "pattern", beyond: " ", want: "should match"})
 	}
 	if s.Enum != nil {
 		add(bound{name: "enum", beyond: "Other", want: "supported values"})
@@ -125,8 +125,10 @@ func items(list any, n int64) (many []any) {
 		switch one := list.([]any)[0].(type) {
 		case map[string]any:
 			one = maps.Clone(one)
-			if name, ok := one["name"]; ok {
-				one["name"] = fmt.Sprintf("%v%d", name, i)
+			for _, key := range []string{"name", "resource"} {
+				if _, ok := one[key]; ok {
+					one[key] = fmt.Sprintf("a%d", i)
+				}
 			}
 			many = append(many, one)
 		case string:

@@ -40,6 +40,11 @@ func account(namespace, name string, scopes ...v1alpha1.Scope) *v1alpha1.Service
 		Spec: v1alpha1.ServiceAccountSpec{WorkspaceRef: ref("shop"), Scopes: scopes}}
 }
 
+func narrow(account *v1alpha1.ServiceAccount, resource v1alpha1.Resource, scopes ...v1alpha1.Scope) *v1alpha1.ServiceAccount {
+	account.Spec.Grants = append(account.Spec.Grants, v1alpha1.Grant{Resource: resource, Scopes: scopes})
+	return account
+}
+
 func create(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, object := range objects {
@@ -78,6 +83,7 @@ func TestRefusals(t *testing.T) {
 		workspace(ns, "full", v1alpha1.KeyPolicy{MaxKeys: &one}),
 		account(ns, "reader", "orders:read"),
 		account(ns, "busy"),
+		narrow(account(ns, "guest"), "property/*", "orders:read"),
 		key(ns, "first-of-full", func(s *v1alpha1.ApiKeySpec) { s.WorkspaceRef = ref("full") }),
 		key(ns, "first-of-busy", func(s *v1alpha1.ApiKeySpec) { s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "busy"} }),
 	)
@@ -86,6 +92,11 @@ func TestRefusals(t *testing.T) {
 	}
 	with := func(scopes ...v1alpha1.Scope) func(*v1alpha1.ApiKeySpec) {
 		return func(s *v1alpha1.ApiKeySpec) { s.Scopes = scopes }
+	}
+	to := func(resource v1alpha1.Resource, scopes ...v1alpha1.Scope) func(*v1alpha1.ApiKeySpec) {
+		return func(s *v1alpha1.ApiKeySpec) {
+			s.Grants = append(s.Grants, v1alpha1.Grant{Resource: resource, Scopes: scopes})
+		}
 	}
 	in := func(name string) func(*v1alpha1.ApiKeySpec) {
 		return func(s *v1alpha1.ApiKeySpec) { s.WorkspaceRef = ref(name) }
@@ -101,6 +112,23 @@ func TestRefusals(t *testing.T) {
 			"spec.scopes[0]", `is more than ServiceAccount "reader" may do, which is orders:read`},
 		{"an account's scope outside the catalogue", account(ns, "new", "orders:drop"),
 			"spec.scopes[0]", "is not in the catalogue"},
+		{"a grant outside the catalogue", key(ns, "new", to("property/1"), to("property/2", "orders:drop")),
+			"spec.grants[1].scopes[0]", `is not in the catalogue of Workspace "shop", which has orders:read, orders:write`},
+		{"a grant above the account's ceiling", key(ns, "new", of("reader"), to("property/1", "orders:read", "orders:write")),
+			"spec.grants[0].scopes[1]", `is more than ServiceAccount "reader" may do, which is orders:read`},
+		{"a grant above the account's for the resource", key(ns, "new", of("guest"), with("orders:write"), to("property/1", "orders:write")),
+			"spec.grants[0].scopes[0]", `is more than ServiceAccount "guest" may do to property/*, which is orders:read`},
+		{"an account's grant outside the catalogue", narrow(account(ns, "new"), "property/*", "orders:drop"),
+			"spec.grants[0].scopes[0]", "is not in the catalogue"},
+		{"too many scopes in all grants", key(ns, "new", func(s *v1alpha1.ApiKeySpec) {
+			for i := range 17 * 32 {
+				if i%32 == 0 {
+					to(v1alpha1.Resource(fmt.Sprint(i)))(s)
+				}
+				g := &s.Grants[i/32]
+				g.Scopes = append(g.Scopes, v1alpha1.Scope(fmt.Sprintf("*:v%d", i)))
+			}
+		}), "spec.grants.scopes", "at most 512"},
 		{"a scope with ** in the middle", key(ns, "new", with("a.**.b")), "spec.scopes[0]", "must be the last part of the path"},
 		{"a ttl over the maximum", key(ns, "new", func(s *v1alpha1.ApiKeySpec) { s.TTL = hours(721) }),
 			"spec.ttl", "at most 720h"},
@@ -220,6 +248,10 @@ func TestRefusedChangesOfOtherKinds(t *testing.T) {
 
 	robot.Spec.Scopes = append(robot.Spec.Scopes, "orders:drop")
 	if err := fault(admin.Update(t.Context(), robot), "spec.scopes[1]", "not in the catalogue"); err != nil {
+		t.Error(err)
+	}
+	robot.Spec.Scopes = robot.Spec.Scopes[:1]
+	if err := fault(admin.Update(t.Context(), narrow(robot, "property/*", "orders:drop")), "spec.grants[0].scopes[0]", "not in the catalogue"); err != nil {
 		t.Error(err)
 	}
 	minute.Spec.Rates[0].Burst = new(int64(1_000_000))
