@@ -98,7 +98,7 @@ func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) 
 	if state == policy.Revoked {
 		e.Class = &seen.revoked
 	}
-	e.Limits, e.buckets, e.subject = seen.limits, x.buckets, local.Subject(subject)
+	e.Limits, e.buckets, e.subject = seen.limits, seen.buckets, local.Subject(subject)
 
 	unchanged := seen == p.compiled.Load() && workspace == seen.workspace.value.Load() && account == seen.accountValue() &&
 		c.word.Load() == version && k.word.Load() == keyVersion

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -51,6 +52,7 @@ type compiled struct {
 	workspace *workspace
 	account   *account // nil where the keys have none, or none that counts
 	limits    []Limit
+	buckets   *local.Store
 }
 
 func (c *compiled) accountValue() *policy.Account {

@@ -46,3 +46,9 @@ func (s *slab[Record]) take() uint32 {
 // release gives a record back. A reader may still be at it: whoever takes it next must write it
 // in a way that such a reader notices.
 func (s *slab[Record]) release(number uint32) { s.free = append(s.free, number) }
+
+// adopt takes over the records of another slab in the place of its own.
+func (s *slab[Record]) adopt(other *slab[Record]) {
+	s.next, s.free = other.next, other.free
+	s.chunks.Store(other.chunks.Load())
+}

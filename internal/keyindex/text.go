@@ -83,3 +83,9 @@ func (t *texts) renew(rewrite func()) {
 	clear(blocks[:before])
 	t.blocks.Store(&blocks)
 }
+
+// adopt takes over the texts of another.
+func (t *texts) adopt(other *texts) {
+	t.room, t.live, t.dead = other.room, other.live, other.dead
+	t.blocks.Store(other.blocks.Load())
+}
