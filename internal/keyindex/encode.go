@@ -42,17 +42,18 @@ func (x *Index) Encode(w io.Writer) error {
 				x.encodeKey(e, number)
 			}
 		}
-		if more = number < x.keys.next; !more {
-			x.encodeWide(e)
-			e.write(itemEnd, nil)
-		}
+		more = number < x.keys.next
 		x.mu.Unlock()
 		// Without mu: a disk that is slow holds up no revocation.
 		if err := e.flush(w); err != nil {
 			return err
 		}
 	}
-	return nil
+	x.mu.Lock()
+	x.encodeWide(e)
+	x.mu.Unlock()
+	e.write(itemEnd, nil)
+	return e.flush(w)
 }
 
 type encoder struct {
