@@ -1,9 +1,6 @@
 package population
 
-import (
-	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/keyindex"
-)
+import "github.com/claviger-dev/claviger/internal/keyindex"
 
 // Fill puts the population into an index, as a feed would.
 func (p *Population) Fill(x *keyindex.Index) error {
@@ -13,9 +10,12 @@ func (p *Population) Fill(x *keyindex.Index) error {
 		x.SetKeyLimit(KeyLimit(number))
 	}
 	for number := range p.Keys.Count() {
-		k := ApiKey(number)
-		x.SetApiKey(k)
-		x.SetCredential(credential.Name(k.UID, 1), p.Credential(number))
+		if err := x.SetApiKey(ApiKey(number)); err != nil {
+			return err
+		}
+		if err := x.SetCredential(p.Credential(number)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
