@@ -3,7 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
-	"net/url"
+	"strconv"
 
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
@@ -12,89 +12,95 @@ import (
 )
 
 // auth is forward authentication: the gateway passes the client's request on, and asks only
-// for a status. The scopes a route requires are in the query, which the gateway's configuration
-// writes and the client does not see.
-func (h *handler) auth(r *http.Request) answer {
-	request, err := h.authRequest(r)
+// for a status.
+func (h *handler) auth(x *exchange) {
+	request := &x.question.request
+	err := x.question.readRoute(x.URL.RawQuery, x.Header)
+	if err == nil {
+		err = h.bearer.read(x.Request, request)
+	}
 	if err != nil {
-		a := refuseRequest(r, err)
-		a.header = http.Header{"Www-Authenticate": {challenge(policy.CodeRequestInvalid, nil)}}
-		return a
+		x.header.put(headerChallenge, fields.AppendChallenge(x.header.text, policy.CodeRequestInvalid, nil))
+		x.invalidRequest(err)
+		return
 	}
-	d := h.verifier.Verify(r.Context(), request)
-	header := http.Header{}
-	limitFields(header, &d)
-	if d.Valid() {
-		identityFields(header, &d.Key)
-		return answer{status: d.Status, code: d.Code.String(), header: header, body: ""}
+	x.decision = h.verifier.Verify(x.Context(), *request)
+	x.header.limits(&x.decision)
+	if d := &x.decision; d.Valid() {
+		x.header.identity(&d.Key)
+		x.identified = true
+		x.status, x.code = d.Status, d.Code.String()
+	} else {
+		x.refuse(d, &request.Scopes)
 	}
-	code := d.Code.Public()
-	if c := challenge(code, &request.Scopes); c != "" {
-		header.Set("Www-Authenticate", c)
-	}
-	a := problem(r, d.Status, code.String(), d.Error)
-	a.header = header
-	return a
 }
 
-func (h *handler) authRequest(r *http.Request) (verifier.Request, error) {
-	scopes, err := requiredScopes(r.URL.RawQuery)
-	if err != nil {
-		return verifier.Request{}, err
+// anonymous adds the identity fields to what was refused, or could not be answered: all empty,
+// as a gateway may let pass what it should not.
+func (x *exchange) anonymous() {
+	if !x.identified {
+		x.header.identity(&verifier.Key{})
 	}
-	key, err := presented.KeyOf(r.Header["X-Api-Key"], r.Header["Authorization"])
+}
+
+// The headers that tell nginx what it cannot be told by a status.
+const (
+	headerStatus = "X-Claviger-Status"
+	headerCode   = "X-Claviger-Code"
+	headerError  = "X-Claviger-Error"
+	headerBody   = "X-Claviger-Body"
+)
+
+// forNginx turns any status but 2xx, 401 and 403 into 403, as auth_request makes a 500 of any
+// other. What the client is to be told is in headers, which nginx can make an answer of.
+func (x *exchange) forNginx() {
+	x.anonymous()
+	if x.status < http.StatusMultipleChoices {
+		return
+	}
+	x.header.put(headerStatus, strconv.AppendInt(x.header.text, int64(x.status), 10))
+	x.header.add(headerCode, x.code)
+	x.header.add(headerError, fields.Value(x.told))
+	x.header.put(headerBody, append(x.header.text, x.out...))
+	if x.status != http.StatusUnauthorized {
+		x.sent = http.StatusForbidden
+	}
+}
+
+// bearer reads who asks, out of a request that bears a key.
+type bearer struct {
+	proxies presented.Proxies
+	// parameter of the client's URL that may hold a key; empty: none may.
+	parameter string
+}
+
+// read fills in the key, the client's address and the workspace that the client speaks of. Where
+// a workspace is required already, the client may name no other.
+func (b *bearer) read(r *http.Request, request *verifier.Request) error {
+	key, err := b.key(r.Header)
 	if err != nil {
-		return verifier.Request{}, err
+		return err
 	}
 	workspace, err := presented.WorkspaceOf(r.Header["X-Workspace-Id"], r.Header["X-Organization-Id"])
 	if err != nil {
-		return verifier.Request{}, err
+		return err
 	}
-	return verifier.Request{
-		Key:       key.Text,
-		Scopes:    verifier.Scopes{AllOf: scopes},
-		Workspace: workspace,
-		ClientIP:  h.client(r),
-	}, nil
-}
-
-// requiredScopes reads the query. It must be all understood: to ignore a misspelt parameter
-// would be to ignore a check.
-func requiredScopes(query string) ([]string, error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, malformed("the query cannot be read; write ?scope=a&scope=b")
+	if workspace != "" && request.Workspace != "" && workspace != request.Workspace {
+		return presented.ErrTwoWorkspaces
 	}
-	for name := range values {
-		if name != "scope" {
-			return nil, malformed("the query may hold only scope, not " + quoteName(name))
-		}
+	if workspace != "" {
+		request.Workspace = workspace
 	}
-	return values["scope"], nil
-}
-
-// identityFields are always all there, empty where they say nothing: a gateway that copies
-// them over those of the client then leaves none that the client made up.
-func identityFields(header http.Header, key *verifier.Key) {
-	for i, name := range fields.IdentityNames {
-		header[name] = []string{string(fields.AppendIdentity(nil, i, key))}
-	}
-}
-
-// limitFields are the fields of draft-ietf-httpapi-ratelimit-headers, and Retry-After where
-// a limit refused.
-func limitFields(header http.Header, d *verifier.Decision) {
-	if d.Limits.Len() > 0 {
-		header.Set("Ratelimit-Policy", string(fields.AppendRateLimitPolicy(nil, d)))
-		header.Set("Ratelimit", string(fields.AppendRateLimit(nil, d)))
-	}
-	if after := fields.AppendRetryAfter(nil, d); len(after) > 0 {
-		header.Set("Retry-After", string(after))
-	}
-}
-
-// client is where a request comes from.
-func (h *handler) client(r *http.Request) netip.Addr {
+	request.Key = key.Text
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return h.proxies.Client(peer.Addr(), r.Header["X-Forwarded-For"])
+	request.ClientIP = b.proxies.Client(peer.Addr(), r.Header["X-Forwarded-For"])
+	return nil
+}
+
+func (b *bearer) key(header http.Header) (presented.Key, error) {
+	keys := header["X-Api-Key"]
+	if b.parameter != "" {
+		keys = appendURLKeys(keys[:len(keys):len(keys)], header, b.parameter)
+	}
+	return presented.KeyOf(keys, header["Authorization"])
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/internal/token"
+	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
 func stranger(t *testing.T) string {
@@ -72,7 +73,7 @@ func TestForwardAuthenticationRefuses(t *testing.T) {
 		},
 			status: 400, code: "REQUEST_INVALID", text: "Bad request: two different workspaces were named; name one", challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
 		"a misspelt parameter": {target: "/v1/auth?scopes=read",
-			status: 400, code: "REQUEST_INVALID", text: `Bad request: the query may hold only scope, not "scopes"`, challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
+			status: 400, code: "REQUEST_INVALID", text: `Bad request: the query may hold scope, anyScope, workspace, resource and cost, not "scopes"`, challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
 		"a query that cannot be read": {target: "/v1/auth?scope=%zz",
 			status: 400, code: "REQUEST_INVALID", text: "Bad request: the query cannot be read; write ?scope=a&scope=b", challenge: `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`},
 		"a malformed scope": {target: "/v1/auth?scope=read%0d%0aX-Evil:1",
@@ -103,9 +104,9 @@ func TestForwardAuthenticationRefuses(t *testing.T) {
 			if got := w.Header().Get("WWW-Authenticate"); got != test.challenge {
 				t.Errorf("WWW-Authenticate is\n%s, want\n%s", got, test.challenge)
 			}
-			for name := range w.Header() {
-				if strings.HasPrefix(name, "X-Claviger-") {
-					t.Errorf("a refused request is told %s", name)
+			for _, name := range fields.IdentityNames {
+				if values := w.Header()[name]; len(values) != 1 || values[0] != "" {
+					t.Errorf("%s is %q, want one empty value", name, values)
 				}
 			}
 		})

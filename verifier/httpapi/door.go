@@ -1,44 +1,55 @@
 package httpapi
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"strconv"
+	"slices"
+	"strings"
 )
 
-// maxBody is the longest body that is read, in bytes: many times what the longest sensible
-// question needs.
-const maxBody = 64 << 10
+// door answers one path.
+type door struct {
+	name string // in metrics and the log
+	// methods are those it answers, none: any.
+	methods []string
+	// open makes up the answer.
+	open func(*handler, *exchange)
+	// close, if there is one, gives whatever was answered, and were it by a panic, the form
+	// that those who ask here need.
+	close func(*exchange)
+	// early says that it is open before all keys are known. No other may be: a good key would
+	// be called invalid.
+	early bool
 
-// answer is what a door says. Doors return it rather than write it, so that nothing is half
-// written when one panics.
-type answer struct {
-	status int
-	code   string // for the log
-	header http.Header
-	body   any // encoded as JSON, unless it is a string
+	durations durations
 }
 
-// door wraps a door with what all of them share: a bound on the body, the clock, metrics, the
-// log, and an answer even after a panic. Neither headers nor bodies are ever logged.
-func (h *handler) door(name string, open func(*http.Request) answer) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := h.now()
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		a := h.safely(open, r)
-		a.write(w)
-		took := h.now().Sub(start)
-		h.metrics.answered(name, a.status, took)
-		h.log.V(1).Info("answered", "door", name, "status", a.status, "code", a.code, "requestId", requestID(r), "took", took)
-	})
+// ServeHTTP does what all doors share: the clock, metrics, the log, and an answer even after a
+// panic. Neither headers nor bodies are ever logged.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.now()
+	d, ok := h.doors[r.URL.Path]
+	if !ok {
+		d = h.nowhere
+	}
+	x := newExchange(r)
+	h.safely(d, x)
+	if d.close != nil {
+		d.close(x)
+	}
+	x.write(w)
+	took := h.now().Sub(start)
+	d.durations.answered(x.status, took)
+	if log := h.log.V(1); log.Enabled() {
+		log.Info("answered", "door", d.name, "status", x.status, "code", x.code, "requestId", x.requestID, "took", took)
+	}
+	x.release()
 }
 
 // safely answers a panic with 500, and tells of it without its value: that may hold what the
 // client sent.
-func (h *handler) safely(open func(*http.Request) answer, r *http.Request) (a answer) {
+func (h *handler) safely(d *door, x *exchange) {
 	defer func() {
 		reason := recover()
 		if reason == nil {
@@ -46,43 +57,28 @@ func (h *handler) safely(open func(*http.Request) answer, r *http.Request) (a an
 		}
 		h.metrics.panics.Inc()
 		err, _ := reason.(runtime.Error)
-		h.log.Error(err, "a door panicked; please report this as a bug", "requestId", requestID(r), "stack", string(debug.Stack()))
-		a = problem(r, http.StatusInternalServerError, "INTERNAL", "Internal error")
+		h.log.Error(err, "a door panicked; please report this as a bug", "requestId", x.requestID, "stack", string(debug.Stack()))
+		x.header.reset()
+		x.identified = false
+		x.problem(http.StatusInternalServerError, "INTERNAL", "Internal error")
 	}()
-	return open(r)
+	switch {
+	case len(d.methods) > 0 && !slices.Contains(d.methods, x.Method):
+		x.methodNotAllowed(d.methods)
+	case !d.early && h.ready() != nil:
+		x.header.add("Retry-After", "1")
+		x.problem(http.StatusServiceUnavailable, "NOT_READY", "The verifier is not ready yet. Please try again.")
+	default:
+		d.open(h, x)
+	}
 }
 
-func (a *answer) write(w http.ResponseWriter) {
-	header := w.Header()
-	for name, values := range a.header {
-		header[name] = values
-	}
-	if text, ok := a.body.(string); ok {
-		header.Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(a.status)
-		io.WriteString(w, text) //nolint:errcheck // the client has gone
-		return
-	}
-	header.Set("Content-Type", "application/json")
-	body, err := json.Marshal(a.body)
-	if err != nil {
-		// Nothing that a door answers with can fail to encode.
-		a.status, body = http.StatusInternalServerError, nil
-	}
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(a.status)
-	w.Write(body) //nolint:errcheck // the client has gone
+func (x *exchange) methodNotAllowed(methods []string) {
+	x.header.add("Allow", strings.Join(methods, ", "))
+	x.problem(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Use "+strings.Join(methods, " or ")+" here.")
 }
 
-// whenReady keeps a door shut until all keys are known: until then a good key would be
-// called invalid.
-func (h *handler) whenReady(open func(*http.Request) answer) func(*http.Request) answer {
-	return func(r *http.Request) answer {
-		if h.ready() != nil {
-			a := problem(r, http.StatusServiceUnavailable, "NOT_READY", "The verifier is not ready yet. Please try again.")
-			a.header = http.Header{"Retry-After": {"1"}}
-			return a
-		}
-		return open(r)
-	}
+func nowhere(_ *handler, x *exchange) {
+	x.problem(http.StatusNotFound, "NOT_FOUND",
+		"There is nothing here. Ask POST /v1/verify, /v1/verify/batch or /v1/introspect, GET /v1/scope, /v1/auth or /v1/auth/nginx.")
 }

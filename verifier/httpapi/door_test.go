@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
@@ -103,7 +102,7 @@ func TestBeforeAllKeysAreKnownNoKeyIsCalledInvalid(t *testing.T) {
 }
 
 // newHandler makes doors without a fixture, to look inside.
-func newHandler(t *testing.T, o Options) (http.Handler, *handler) {
+func newHandler(t *testing.T, o Options) *handler {
 	t.Helper()
 	v, err := verifier.New(verifier.Options{Index: keyindex.New()})
 	if err != nil {
@@ -113,19 +112,25 @@ func newHandler(t *testing.T, o Options) (http.Handler, *handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doors, &handler{verifier: v, log: o.Log, metrics: newMetrics(), now: time.Now}
+	return doors.(*handler)
 }
 
 func TestAPanicIsAnsweredCountedAndLoggedWithoutDetails(t *testing.T) {
 	const secret = "what the client sent"
 	var log bytes.Buffer
-	_, h := newHandler(t, Options{Log: funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{Verbosity: 1})})
-	door := identified(h.door("test", func(*http.Request) answer { panic(secret) }))
+	h := newHandler(t, Options{Log: funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{Verbosity: 1})})
+	h.doors["/test"] = &door{name: "test", open: func(_ *handler, x *exchange) {
+		x.header.add("X-Half", "written")
+		panic(secret)
+	}}
 	w := httptest.NewRecorder()
-	door.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/test", nil))
 
 	if p := problemOf(t, w); w.Code != 500 || p.Code != "INTERNAL" || p.Error != "Internal error" {
 		t.Errorf("got %d %+v", w.Code, p)
+	}
+	if w.Header().Get("X-Half") != "" {
+		t.Error("a part of the answer that was not finished was sent")
 	}
 	if strings.Contains(log.String(), secret) || !strings.Contains(log.String(), w.Header().Get("X-Request-Id")) {
 		t.Errorf("the log says %s", log.String())
@@ -137,7 +142,7 @@ func TestAPanicIsAnsweredCountedAndLoggedWithoutDetails(t *testing.T) {
 
 func TestNothingOfARequestIsLogged(t *testing.T) {
 	var log bytes.Buffer
-	doors, _ := newHandler(t, Options{Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{Verbosity: 10})})
+	doors := newHandler(t, Options{Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{Verbosity: 10})})
 	const canary = "canary"
 	for _, r := range []*http.Request{
 		httptest.NewRequest("POST", "/v1/verify", strings.NewReader(`{"key": "canary"}`)),
@@ -158,7 +163,7 @@ func TestNothingOfARequestIsLogged(t *testing.T) {
 
 func TestRequestsAreCountedByDoorAndStatus(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	doors, _ := newHandler(t, Options{Log: logr.Discard(), Registerer: registry})
+	doors := newHandler(t, Options{Log: logr.Discard(), Registerer: registry})
 	doors.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/auth", nil))
 	doors.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/auth", nil))
 	doors.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/verify", nil))

@@ -1,60 +1,73 @@
 package httpapi
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/httpapi/internal/strictjson"
 )
 
-// plainQuestion is how encoding/json would read a question: the reference for the decoder.
-type plainQuestion struct {
-	Key    string `json:"key"`
-	Scopes struct {
-		AllOf []string `json:"allOf"`
-		AnyOf []string `json:"anyOf"`
-	} `json:"scopes"`
-	Workspace string `json:"workspace"`
-	ClientIP  string `json:"clientIP"`
+func decodeQuestion(body []byte) (verifier.Request, error) {
+	var (
+		r strictjson.Reader
+		q question
+	)
+	r.Reset(body)
+	err := q.decode(&r)
+	return q.request, err
 }
 
+// What is accepted, and what it means, is what encoding/json and the few stricter rules say.
 func FuzzDecodeQuestion(f *testing.F) {
 	for _, seed := range []string{
-		`{"key":"a","scopes":{"allOf":["a"],"anyOf":["b"]},"workspace":"w","clientIP":"::1"}`,
+		`{"key":"a","scopes":{"allOf":["a"],"anyOf":["b"]},"workspace":"w","clientIP":"::1","resource":"r","cost":{"requests":2,"spendMicrocents":-3},"labels":{"tier":"t","domain":"d"},"explain":true}`,
 		`{}`, `{"key":null}`, `{"scopes":null}`, `{"scopes":{}}`, `{"key":"\u0000"}`, `{"key":"a",}`, `{"key" "a"}`, `{,}`,
-		`{"scopes":{"allOf":[,]}}`, `[1,]`, `{"key":"a"}{}`, "\xef\xbb\xbf{}", `{"a":{"b":1}}`, `{"key":"a","key":"b"}`,
+		`{"scopes":{"allOf":[,]}}`, `[1,]`, `{"key":"a"}{}`, "\xef\xbb\xbf{}", `{"a":{"b":1}}`, `{"key":"a","key":"b"}`, `{"k\u0065y":"\ud83d\ude00"}`,
+		`{"cost":{"requests":1.0}}`, `{"cost":{"requests":9223372036854775808}}`, `{"explain":null,"labels":{"tier":null},"cost":null}`, "{\"key\":\"\xff\"}",
+		`{"scopes":{"allOf":[null,"a"],"allOf":[]}}`, ` {"scopes" : { "allOf" : [ ] } } `,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		request, err := decodeQuestion(strings.NewReader(string(body)))
+		request, err := decodeQuestion(body)
+		want, wanted := referenceQuestion(bytes.NewReader(body))
+		if (err == nil) != (wanted == nil) {
+			t.Fatalf("%q: %v, encoding/json: %v", body, err, wanted)
+		}
 		if err != nil {
 			if i := (*invalid)(nil); !errors.As(err, &i) || i.status != http.StatusBadRequest || !utf8.ValidString(i.text) {
 				t.Fatalf("the error is not for the client: %v", err)
 			}
 			return
 		}
-		// What is accepted is JSON, and means to us what it means to everybody.
-		var want plainQuestion
-		if err := json.Unmarshal(body, &want); err != nil {
-			t.Fatalf("accepted, but %v", err)
+		// An empty list is as good as none.
+		for _, list := range []*[]string{&want.Scopes.AllOf, &want.Scopes.AnyOf, &request.Scopes.AllOf, &request.Scopes.AnyOf} {
+			if len(*list) == 0 {
+				*list = nil
+			}
 		}
-		if request.Key != want.Key || request.Workspace != want.Workspace || request.ClientIP.IsValid() != (want.ClientIP != "") ||
-			!reflect.DeepEqual(request.Scopes.AllOf, want.Scopes.AllOf) || !reflect.DeepEqual(request.Scopes.AnyOf, want.Scopes.AnyOf) {
-			t.Fatalf("read as %+v, want %+v", request, want)
+		if !reflect.DeepEqual(request, want) {
+			t.Fatalf("%q read as %+v, want %+v", body, request, want)
 		}
 	})
 }
 
+// The key has the scopes read and write, and belongs to tenant/shop. It must pass only if the
+// query asks for nothing else, however that is written.
 func FuzzScopeQuery(f *testing.F) {
-	for _, seed := range []string{"", "scope=a", "scope=a&scope=b:c", "scopes=a", "scope=a;scope=b", "scope=%", "scope", "=a", "scope=a%26scope=b", "scope=a b", "&&"} {
+	for _, seed := range []string{"", "scope=a", "scope=a&scope=b:c", "scopes=a", "scope=a;scope=b", "scope=%", "scope", "=a", "scope=a%26scope=b", "scope=a b", "&&",
+		"anyScope=a,read", "anyScope=a&anyScope=read", "anyScope=", "workspace=tenant/shop", "workspace=", "resource=r&resource=r", "cost=0", "cost=2", "scope=read&cost=+1"} {
 		f.Add(seed)
 	}
 	const badRequest = `Bearer realm="claviger", error="invalid_request", error_description="Bad request"`
@@ -66,22 +79,41 @@ func FuzzScopeQuery(f *testing.F) {
 		w := httptest.NewRecorder()
 		fixture.ServeHTTP(w, r)
 
-		// The key has the scopes read and write. It must pass only if the query asks for
-		// nothing else, however that is written.
-		for pair := range strings.SplitSeq(query, "&") {
-			if pair == "" {
-				continue
-			}
-			name, value, _ := strings.Cut(pair, "=")
-			name, nameErr := url.QueryUnescape(name)
-			value, valueErr := url.QueryUnescape(value)
-			granted := nameErr == nil && valueErr == nil && name == "scope" && (value == "read" || value == "write")
-			if !granted && w.Code == http.StatusOK {
-				t.Fatalf("%q passed with %q", query, pair)
-			}
-			if value != "" && scope.Validate(value) != nil && w.Header().Get("WWW-Authenticate") != badRequest {
+		values, err := url.ParseQuery(query)
+		if passed := w.Code == http.StatusOK; passed != (err == nil && granted(values)) {
+			t.Fatalf("%q: passed %t, values %v, %v", query, passed, values, err)
+		}
+		for _, value := range values["scope"] {
+			if scope.Validate(value) != nil && w.Header().Get("WWW-Authenticate") != badRequest {
 				t.Fatalf("for a malformed scope the challenge is %q", w.Header().Get("WWW-Authenticate"))
 			}
 		}
 	})
+}
+
+// granted says whether the key of FuzzScopeQuery satisfies a query.
+func granted(values url.Values) bool {
+	has := func(scope string) bool { return scope == "read" || scope == "write" }
+	for name, list := range values {
+		switch {
+		case name == "scope" && !slices.ContainsFunc(list, func(s string) bool { return !has(s) }):
+		case len(list) > 1:
+			return false
+		case name == "anyScope":
+			alternatives := strings.Split(list[0], ",")
+			malformed := slices.ContainsFunc(alternatives, func(s string) bool { return scope.Validate(s) != nil })
+			if malformed || !slices.ContainsFunc(alternatives, has) {
+				return false
+			}
+		case name == "workspace" && list[0] == "tenant/shop":
+		case name == "resource" && list[0] != "" && len(list[0]) <= verifier.MaxText:
+		case name == "cost":
+			if n, err := strconv.ParseInt(list[0], 10, 64); err != nil || n < 1 || n > 10_000_000 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return len(values["scope"]) <= verifier.MaxScopes
 }

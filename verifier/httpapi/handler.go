@@ -1,5 +1,6 @@
-// Package httpapi is the verifier's HTTP doors: a question in JSON (/v1/verify), forward
-// authentication for gateways (/v1/auth), and the two health checks. One file per door or concern.
+// Package httpapi is the verifier's HTTP doors: questions in JSON (/v1/verify), forward
+// authentication for gateways (/v1/auth), what a key is (/v1/scope, /v1/introspect) and the two health checks; and
+// a middleware that does the work of a gateway inside a service. One file per door or concern.
 package httpapi
 
 import (
@@ -22,7 +23,10 @@ type Options struct {
 	Ready func() error
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
-	Log            logr.Logger
+	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may,
+	// because URLs end up in logs and histories.
+	QueryKey string
+	Log      logr.Logger
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
 	// Now is the clock; nil: the system's.
@@ -32,16 +36,19 @@ type Options struct {
 type handler struct {
 	verifier *verifier.Verifier
 	ready    func() error
-	proxies  presented.Proxies
+	bearer   bearer
 	log      logr.Logger
 	metrics  *metrics
 	now      func() time.Time
+	doors    map[string]*door // by their path
+	nowhere  *door            // all other paths
 }
 
 // NewHandler makes the doors. It fails where its metrics are registered already.
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
-		verifier: v, ready: o.Ready, proxies: presented.NewProxies(o.TrustedProxies), log: o.Log, metrics: newMetrics(), now: o.Now,
+		verifier: v, ready: o.Ready, bearer: bearer{presented.NewProxies(o.TrustedProxies), o.QueryKey},
+		log: o.Log, metrics: newMetrics(), now: o.Now,
 	}
 	if h.ready == nil {
 		h.ready = func() error { return nil }
@@ -54,12 +61,22 @@ func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 			return nil, fmt.Errorf("registering the metrics of the HTTP doors: %w", err)
 		}
 	}
-	mux := http.NewServeMux()
-	mux.Handle("POST /v1/verify", h.door("verify", h.whenReady(h.verify)))
-	mux.Handle("/v1/verify", h.door("verify", methodNotAllowed(http.MethodPost)))
-	mux.Handle("/v1/auth", h.door("auth", h.whenReady(h.auth)))
-	mux.Handle("/healthz", h.door("healthz", healthz))
-	mux.Handle("/readyz", h.door("readyz", h.readyz))
-	mux.Handle("/", h.door("none", notFound))
-	return identified(mux), nil
+	h.openDoors()
+	return h, nil
+}
+
+func (h *handler) openDoors() {
+	post := []string{http.MethodPost}
+	h.doors = map[string]*door{
+		"/v1/verify":     {name: "verify", methods: post, open: (*handler).verify},
+		"/v1/auth":       {name: "auth", open: (*handler).auth, close: (*exchange).anonymous},
+		"/v1/auth/nginx": {name: "auth_nginx", open: (*handler).auth, close: (*exchange).forNginx},
+		"/healthz":       {name: "healthz", open: (*handler).healthz, early: true},
+		"/readyz":        {name: "readyz", open: (*handler).readyz, early: true},
+	}
+	h.nowhere = &door{name: "none", open: nowhere, early: true}
+	h.nowhere.durations = h.metrics.of(h.nowhere.name)
+	for _, d := range h.doors {
+		d.durations = h.metrics.of(d.name)
+	}
 }

@@ -4,14 +4,14 @@ import "net/http"
 
 // healthz says that the process runs. It does not depend on anything else: to restart a
 // verifier helps no API server that is away.
-func healthz(*http.Request) answer {
-	return answer{status: http.StatusOK, body: "ok\n"}
-}
+func (*handler) healthz(x *exchange) { x.text(http.StatusOK, "ok\n") }
 
 // readyz says whether questions can be answered, and else what is missing.
-func (h *handler) readyz(*http.Request) answer {
+func (h *handler) readyz(x *exchange) {
 	if err := h.ready(); err != nil {
-		return answer{status: http.StatusServiceUnavailable, code: "NOT_READY", body: "not ready: " + err.Error() + "\n"}
+		x.text(http.StatusServiceUnavailable, "not ready: "+err.Error()+"\n")
+		x.code = "NOT_READY"
+		return
 	}
-	return answer{status: http.StatusOK, body: "ok\n"}
+	x.text(http.StatusOK, "ok\n")
 }

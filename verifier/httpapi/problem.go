@@ -6,18 +6,25 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/httpapi/internal/strictjson"
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
-// problemBody is the body of every answer that is an error.
-type problemBody struct {
-	Error     string `json:"error"`
-	Code      string `json:"code"`
-	RequestID string `json:"requestId"`
+// problem answers with an error. The text must hold nothing of what was sent.
+func (x *exchange) problem(status int, code, text string) {
+	x.status, x.code, x.told, x.contentType = status, code, text, typeJSON
+	x.out = appendProblem(x.out[:0], code, text, x.requestID)
 }
 
-func problem(r *http.Request, status int, code, text string) answer {
-	return answer{status: status, code: code, body: problemBody{text, code, requestID(r)}}
+// appendProblem appends the body of every answer that is an error.
+func appendProblem(b []byte, code, text, requestID string) []byte {
+	b = append(b, `{"error":`...)
+	b = strictjson.AppendString(b, text)
+	b = append(b, `,"code":`...)
+	b = strictjson.AppendString(b, code)
+	b = append(b, `,"requestId":`...)
+	b = strictjson.AppendString(b, requestID)
+	return append(b, '}')
 }
 
 // invalid is a request that makes no sense, said in words for whoever sent it. They hold
@@ -31,29 +38,21 @@ func (e *invalid) Error() string { return e.text }
 
 func malformed(text string) error { return &invalid{http.StatusBadRequest, text} }
 
-// refuseRequest answers a request that makes no sense.
-func refuseRequest(r *http.Request, err error) answer {
+// invalidRequest answers a request that makes no sense.
+func (x *exchange) invalidRequest(err error) {
 	status := http.StatusBadRequest
 	if i := (*invalid)(nil); errors.As(err, &i) {
 		status = i.status
 	}
 	code := policy.CodeRequestInvalid
-	return problem(r, status, code.String(), code.Message()+": "+err.Error())
+	x.problem(status, code.String(), code.Message()+": "+err.Error())
 }
 
-func notFound(r *http.Request) answer {
-	return problem(r, http.StatusNotFound, "NOT_FOUND", "There is nothing here. Ask POST /v1/verify or /v1/auth.")
-}
+const headerChallenge = "Www-Authenticate"
 
-func methodNotAllowed(allowed string) func(*http.Request) answer {
-	return func(r *http.Request) answer {
-		a := problem(r, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "Use "+allowed+" here.")
-		a.header = http.Header{"Allow": {allowed}}
-		return a
-	}
-}
-
-// challenge is the WWW-Authenticate for a decision; empty where there is none.
-func challenge(code policy.Code, required *verifier.Scopes) string {
-	return string(fields.AppendChallenge(nil, code, required))
+// refuse answers what a decision that is not VALID means for the bearer of the key.
+func (x *exchange) refuse(d *verifier.Decision, required *verifier.Scopes) {
+	code := d.Code.Public()
+	x.header.putSome(headerChallenge, fields.AppendChallenge(x.header.text, code, required))
+	x.problem(d.Status, code.String(), d.Error)
 }

@@ -111,7 +111,13 @@ func TestQuestionsThatMakeNoSense(t *testing.T) {
 		"scopes as one string":     {`{"scopes": {"allOf": "read"}}`, 400, "scopes.allOf must be a list of strings"},
 		"a scope that is a number": {`{"scopes": {"anyOf": [1]}}`, 400, "scopes.anyOf must be a list of strings"},
 		"an unknown field":         {`{"scope": ["admin"]}`, 400, `unknown field "scope"`},
-		"a field of later":         {`{"key": "a", "resource": "r"}`, 400, `unknown field "resource"`},
+		"a field of later":         {`{"key": "a", "region": "r"}`, 400, `unknown field "region"`},
+		"an unknown cost":          {`{"cost": {"tokens": 1}}`, 400, `unknown field "cost.tokens"`},
+		"an unknown label":         {`{"labels": {"team": "a"}}`, 400, `unknown field "labels.team"`},
+		"a cost of half a request": {`{"cost": {"requests": 0.5}}`, 400, "cost.requests must be a whole number"},
+		"a cost beyond all":        {`{"cost": {"spendMicrocents": 9223372036854775808}}`, 400, "cost.spendMicrocents must be a whole number"},
+		"a negative cost":          {`{"key": "a", "cost": {"requests": -1}}`, 400, "cost.requests must be from 1 to 10000000"},
+		"an explanation, perhaps":  {`{"explain": "yes"}`, 400, "explain must be true or false"},
 		"a field in capitals":      {`{"Key": "a"}`, 400, `unknown field "Key"`},
 		"an unknown inner field":   {`{"scopes": {"all_of": ["admin"]}}`, 400, `unknown field "scopes.all_of"`},
 		"a key as a field":         {`{"` + f.key + `": "a"}`, 400, `unknown field of this name`},
@@ -122,7 +128,7 @@ func TestQuestionsThatMakeNoSense(t *testing.T) {
 		"a null scope":             {`{"key": "a", "scopes": {"allOf": [null]}}`, 400, "scope 1 of those required (allOf) is malformed: a scope must not be empty"},
 		"too long a body":          {`{"key": "` + strings.Repeat("a", maxBody) + `"}`, 413, "the body is longer than 65536 bytes"},
 		"too long a tail":          {`{"key": "a"}` + strings.Repeat(" ", maxBody), 413, "the body is longer than 65536 bytes"},
-		"nesting without end":      {`{"key": ` + strings.Repeat("[", 30_000), 400, "the body is not JSON: there is a mistake after byte 7"},
+		"nesting without end":      {`{"key": ` + strings.Repeat("[", 30_000), 400, "key must be a string"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 package presented
 
-import "crypto/rand"
+import "math/rand/v2"
 
 const maxRequestIDLength = 128
 
@@ -9,7 +9,21 @@ func RequestID(sent string) string {
 	if ValidRequestID(sent) {
 		return sent
 	}
-	return rand.Text()
+	return newRequestID()
+}
+
+// newRequestID makes an ID that is random enough to be the only one, and no secret.
+func newRequestID() string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" // RFC 4648 base32
+	var id [24]byte
+	for half := range 2 {
+		bits := rand.Uint64()
+		for i := range len(id) / 2 {
+			id[half*len(id)/2+i] = alphabet[bits%uint64(len(alphabet))]
+			bits /= uint64(len(alphabet))
+		}
+	}
+	return string(id[:])
 }
 
 // ValidRequestID accepts what can stand in a header, in JSON and in a log as it is. A key that

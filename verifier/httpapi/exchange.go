@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/httpapi/internal/strictjson"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
+)
+
+// exchange is one request at a door, and the answer that the door makes up. Nothing is
+// written before the door has returned, so that nothing is half written when it panics.
+//
+// Exchanges are used again, as the memory they hold would else be most of what a request costs.
+// A key in plain text must not outlive its request there: release clears all that may hold one.
+type exchange struct {
+	*http.Request
+	requestID string
+
+	question question          // what is asked
+	decision verifier.Decision // and what was decided
+	in       []byte            // the request's body
+	reader   strictjson.Reader
+
+	status int    // of the answer
+	code   string // for the log
+	told   string // the error's text
+	// sent is the status that is really sent, where that is another one; 0: it is not.
+	sent        int
+	contentType string // empty: there is no body
+	out         []byte // the body
+	header      header
+	identified  bool     // the header tells whose key it is
+	sorted      []string // for whatever must be put in order
+}
+
+const (
+	typeJSON = "application/json"
+	typeText = "text/plain; charset=utf-8"
+)
+
+// What an exchange may keep for the next, in bytes and in entries: enough for nearly all.
+const (
+	maxKeptBytes = 16 << 10
+	maxKeptTexts = 64
+)
+
+var exchanges = sync.Pool{New: func() any { return &exchange{} }}
+
+func newExchange(r *http.Request) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.Request = r
+	x.requestID = presented.RequestID(first(r.Header[headerRequestID]))
+	return x
+}
+
+const headerRequestID = "X-Request-Id"
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// release hands the memory on. The exchange must not be used any more.
+func (x *exchange) release() {
+	clear(x.in)
+	x.reader.Reset(nil)
+	x.question.reset()
+	x.header.reset()
+	clear(x.sorted)
+	*x = exchange{
+		question: x.question, reader: x.reader, header: x.header,
+		in: kept(x.in, maxKeptBytes), out: kept(x.out, maxKeptBytes), sorted: kept(x.sorted, maxKeptTexts),
+	}
+	exchanges.Put(x)
+}
+
+// kept is memory to be used again, unless there is too much of it.
+func kept[T any](memory []T, most int) []T {
+	if cap(memory) > most {
+		return nil
+	}
+	return memory[:0]
+}
+
+// write sends the answer.
+func (x *exchange) write(w http.ResponseWriter) {
+	x.header.add(headerRequestID, x.requestID)
+	x.header.add("Cache-Control", "no-store")
+	if x.contentType != "" {
+		x.header.add("Content-Type", x.contentType)
+	}
+	if len(x.out) > countedByServer {
+		x.header.put("Content-Length", strconv.AppendInt(x.header.text, int64(len(x.out)), 10))
+	}
+	x.header.write(w.Header())
+	if x.sent == 0 {
+		x.sent = x.status
+	}
+	w.WriteHeader(x.sent)
+	if len(x.out) > 0 {
+		w.Write(x.out) //nolint:errcheck // the client has gone
+	}
+}
+
+// countedByServer is the length of a body that net/http counts by itself, for less.
+const countedByServer = 2 << 10
+
+// text answers with words for whoever looks after the verifier.
+func (x *exchange) text(status int, text string) {
+	x.status, x.contentType = status, typeText
+	x.out = append(x.out[:0], text...)
+}
