@@ -30,8 +30,9 @@ run: build ## Run all of Claviger on this machine; ARGS=--help lists flags
 	@exec bin/local $(ARGS)
 
 .PHONY: test
-test: control-plane binary ## Run every test, on a real control plane; RACE=1 with the race detector
+test: control-plane gateways binary ## Run every test, on a real control plane; RACE=1 with the race detector
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_BINARY="$(CURDIR)/$(BINARY)" \
+		CLAVIGER_GATEWAYS="$$(hack/gateways/build.sh 2>/dev/null)" \
 		go test $(RACE_FLAG) -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: test-unit
@@ -68,6 +69,10 @@ binary:
 .PHONY: control-plane
 control-plane: ## Build the control plane for run and test, once
 	@hack/controlplane/build.sh >/dev/null
+
+.PHONY: gateways
+gateways: ## Get nginx, Caddy and Traefik for test, where they can be had
+	@hack/gateways/build.sh >/dev/null
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG
