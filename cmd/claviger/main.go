@@ -26,7 +26,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(operatorCommand(), verifierCommand(), versionCommand())
+	root.AddCommand(operatorCommand(), verifierCommand(), keyCommand(), versionCommand())
 	// A second signal ends the process at once.
 	if err := root.ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
 		fmt.Fprintln(os.Stderr, "claviger:", err)

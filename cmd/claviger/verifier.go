@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/claviger-dev/claviger/verifier/serve"
 )
@@ -26,7 +27,9 @@ func verifierCommand() *cobra.Command {
 			if options.TrustedProxies, err = parsePrefixes(trustedProxies); err != nil {
 				return err
 			}
-			if options.Config, err = clusterConfig(); err != nil {
+			if options.Manifests != "" {
+				withoutCluster(cmd.Flags(), &options)
+			} else if options.Config, err = clusterConfig(); err != nil {
 				return err
 			}
 			options.Log.Info("Starting the verifier", "version", versionText())
@@ -35,6 +38,7 @@ func verifierCommand() *cobra.Command {
 	}
 	commonFlags(cmd, &options.Namespace, &logLevel)
 	flags := cmd.Flags()
+	flags.StringVar(&options.Manifests, "manifests", "", "directory with manifests to take the keys from, instead of a cluster; then --listen is 127.0.0.1:8080 unless it is set, usage is counted only with --usage-db, and --admin-listen is plain HTTP, on this machine and only if it is set")
 	flags.StringVar(&options.Listen, "listen", ":8080", "address of the doors, /healthz and /readyz")
 	flags.StringVar(&options.AdminListen, "admin-listen", ":8443", "address of the protected port: metrics, usage and profiles over HTTPS")
 	flags.StringVar(&options.CertDir, "cert-dir", "/var/run/claviger/certs", "directory with tls.crt and tls.key for the protected port; they may appear later")
@@ -42,6 +46,17 @@ func verifierCommand() *cobra.Command {
 	flags.StringSliceVar(&trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8,fd00::/8")
 	flags.DurationVar(&options.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "what requests that are under way get to end in")
 	return cmd
+}
+
+// withoutCluster takes back the defaults that are for a pod.
+func withoutCluster(flags *pflag.FlagSet, options *serve.Options) {
+	for name, value := range map[string]*string{
+		"listen": &options.Listen, "admin-listen": &options.AdminListen, "usage-db": &options.UsageDB,
+	} {
+		if !flags.Changed(name) {
+			*value = map[string]string{"listen": "127.0.0.1:8080"}[name]
+		}
+	}
 }
 
 // parsePrefixes reads networks; an address alone is a network of one.

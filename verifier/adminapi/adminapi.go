@@ -33,7 +33,9 @@ type Server struct {
 	// CertDir holds tls.crt and tls.key. They may appear later and are read again when they
 	// change.
 	CertDir string
-	// Protect lets a request through to a handler only if whoever sent it may do that.
+	// Protect lets a request through to a handler only if whoever sent it may do that. Where it
+	// is nil there are metrics alone, over plain HTTP and for everybody, and the listener must be one that
+	// nobody else reaches.
 	Protect func(http.Handler) http.Handler
 	Usage   Usage
 	Metrics prometheus.Gatherer
@@ -45,11 +47,8 @@ const shutdownTimeout = 5 * time.Second
 
 // Serve answers until ctx ends. The listener is closed then.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	certificate := servingcert.New(s.CertDir, s.Log)
-	go certificate.Start(ctx) //nolint:errcheck // it ends with ctx, and never with an error
 	server := &http.Server{
 		Handler:           s.Handler(),
-		TLSConfig:         &tls.Config{},
 		ReadHeaderTimeout: 10 * time.Second,
 		// Of a body that nobody reads, too. Profiles are long in being written, not in being asked for.
 		ReadTimeout: 10 * time.Second,
@@ -57,7 +56,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		// Failed handshakes are what scanners and early clients cause: nothing to act on.
 		ErrorLog: slog.NewLogLogger(logr.ToSlogHandler(s.Log.V(1)), slog.LevelInfo),
 	}
-	certificate.Configure(server.TLSConfig)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -68,17 +66,31 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 			server.Close() //nolint:errcheck // whoever still profiles is cut off
 		}
 	}()
-	if err := server.ServeTLS(listener, "", ""); err != http.ErrServerClosed {
+	if err := s.listen(ctx, server, listener); err != http.ErrServerClosed {
 		return err
 	}
 	<-stopped
 	return nil
 }
 
+func (s *Server) listen(ctx context.Context, server *http.Server, listener net.Listener) error {
+	if s.Protect == nil {
+		return server.Serve(listener)
+	}
+	certificate := servingcert.New(s.CertDir, s.Log)
+	go certificate.Start(ctx) //nolint:errcheck // it ends with ctx, and never with an error
+	server.TLSConfig = &tls.Config{}
+	certificate.Configure(server.TLSConfig)
+	return server.ServeTLS(listener, "", "")
+}
+
 // Handler is all that the port answers, behind Protect.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
+	if s.Protect == nil {
+		return mux
+	}
 	mux.HandleFunc("GET "+usagefeed.Path, s.usage)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/feed"
 	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/manifests"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
@@ -28,30 +31,22 @@ func build(ctx context.Context, o Options) (*process, error) {
 	if err == nil {
 		return p, nil
 	}
-	if p.recorder != nil {
-		err = errors.Join(err, p.recorder.Close(ctx))
-	}
-	if p.store != nil {
-		err = errors.Join(err, p.store.Close())
-	}
-	return nil, err
+	return nil, errors.Join(err, p.closeRecorder(ctx), p.closeStore())
 }
 
 func (p *process) build(ctx context.Context, o Options) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	if p.store, err = sqlite.Open(ctx, o.UsageDB); err != nil {
-		return err
-	}
-	if p.recorder, err = usagerecorder.New(p.store, clock.RealClock{}, registry, o.Log.WithName("usage")); err != nil {
+	recorder, err := p.buildRecorder(ctx, o, registry)
+	if err != nil {
 		return err
 	}
 	index := keyindex.New()
 	if p.keys, err = newSource(o, index, registry); err != nil {
 		return err
 	}
-	decider, err := verifier.New(verifier.Options{Index: index, Recorder: p.recorder, Registerer: registry})
+	decider, err := verifier.New(verifier.Options{Index: index, Recorder: recorder, Registerer: registry})
 	if err != nil {
 		return err
 	}
@@ -61,7 +56,23 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	return p.buildAdmin(o, registry)
 }
 
+func (p *process) buildRecorder(ctx context.Context, o Options, registry prometheus.Registerer) (_ verifier.Recorder, err error) {
+	if o.Manifests != "" && o.UsageDB == "" {
+		return nil, nil
+	}
+	if p.store, err = sqlite.Open(ctx, o.UsageDB); err != nil {
+		return nil, err
+	}
+	p.recorder, err = usagerecorder.New(p.store, clock.RealClock{}, registry, o.Log.WithName("usage"))
+	return p.recorder, err
+}
+
 func newSource(o Options, index *keyindex.Index, registry prometheus.Registerer) (source, error) {
+	if o.Manifests != "" {
+		return manifests.New(manifests.Options{
+			Directory: o.Manifests, Index: index, Log: o.Log.WithName("manifests"), Registerer: registry,
+		})
+	}
 	return feed.New(feed.Options{
 		Config: o.Config, Namespace: o.Namespace, Index: index,
 		Log: o.Log.WithName("feed"), Registerer: registry,
@@ -84,6 +95,9 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 
 func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 	log := o.Log.WithName("protected")
+	if o.Manifests != "" {
+		return p.buildLocalAdmin(o, metrics, log)
+	}
 	protect, err := adminapi.ProtectWithKubernetes(o.Config, log)
 	if err != nil {
 		return err
@@ -91,6 +105,21 @@ func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 	p.admin = &adminapi.Server{
 		CertDir: o.CertDir, Protect: protect, Usage: p.store, Metrics: metrics, Now: time.Now, Log: log,
 	}
+	p.adminListener, err = listen("--admin-listen", o.AdminListen)
+	return err
+}
+
+// buildLocalAdmin makes a port for metrics where there is no Kubernetes to say who may read them:
+// whoever is on this machine may.
+func (p *process) buildLocalAdmin(o Options, metrics prometheus.Gatherer, log logr.Logger) (err error) {
+	if o.AdminListen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(o.AdminListen)
+	if address, parseErr := netip.ParseAddr(host); err != nil || parseErr != nil || !address.IsLoopback() {
+		return fmt.Errorf("--admin-listen %s: with --manifests nobody is asked who they are, so it must be a loopback address, such as 127.0.0.1:8443", o.AdminListen)
+	}
+	p.admin = &adminapi.Server{Metrics: metrics, Now: time.Now, Log: log}
 	p.adminListener, err = listen("--admin-listen", o.AdminListen)
 	return err
 }

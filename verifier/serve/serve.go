@@ -24,14 +24,18 @@ import (
 
 // Options are the flags of `claviger verifier`.
 type Options struct {
-	Config *rest.Config
+	// Manifests is a directory that the keys come from, instead of the cluster of Config.
+	Manifests string
+	Config    *rest.Config
 	// Namespace is the operator's, where the hashes are.
 	Namespace string
-	// Listen is the address of the doors, AdminListen that of the protected port.
+	// Listen is the address of the doors, AdminListen that of the protected port; without a
+	// cluster that may be empty, or else must be a loopback address, since nobody is asked who they are.
 	Listen, AdminListen string
 	// CertDir holds the protected port's certificate, perhaps later.
 	CertDir string
-	// UsageDB is the file that usage is counted in.
+	// UsageDB is the file that usage is counted in; without a cluster it may be empty: usage is
+	// not counted.
 	UsageDB string
 	// TrustedProxies may say whose request they pass on.
 	TrustedProxies []netip.Prefix
@@ -65,11 +69,11 @@ type process struct {
 	log             logr.Logger
 	shutdownTimeout time.Duration
 
-	store    *sqlite.Store
-	recorder *usagerecorder.Recorder
+	store    *sqlite.Store           // nil: usage is not counted
+	recorder *usagerecorder.Recorder // nil where store is
 	keys     source
 	doors    http.Handler
-	admin    *adminapi.Server
+	admin    *adminapi.Server // nil: there is no protected port
 
 	doorsListener, adminListener net.Listener
 }
@@ -91,24 +95,44 @@ func (p *process) run(ctx context.Context) error {
 		})
 	}
 	start("watching for changes of keys", func() error { return p.keys.Run(background) })
-	start("serving the protected port", func() error { return p.admin.Serve(background, p.adminListener) })
-	running.Go(func() {
-		p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
-	})
-	p.log.Info("Listening", "doors", p.doorsListener.Addr().String(), "protected", p.adminListener.Addr().String())
+	listening := []any{"doors", p.doorsListener.Addr().String()}
+	if p.admin != nil {
+		start("serving the protected port", func() error { return p.admin.Serve(background, p.adminListener) })
+		listening = append(listening, "protected", p.adminListener.Addr().String())
+	}
+	if p.store != nil {
+		running.Go(func() {
+			p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
+		})
+	}
+	p.log.Info("Listening", listening...)
 	context.AfterFunc(open, func() { p.log.Info("Ending: answering what was asked, then storing what was counted") })
 	err := p.serveDoors(ctx, open)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
-	err = errors.Join(err, p.recorder.Close(ctx))
+	err = errors.Join(err, p.closeRecorder(ctx))
 	stop()
 	running.Wait()
-	err = errors.Join(err, p.store.Close())
-	if err == nil {
+	err = errors.Join(err, p.closeStore())
+	if err == nil && p.store != nil {
 		p.log.Info("Ended; all usage is stored")
 	}
 	return err
+}
+
+func (p *process) closeRecorder(ctx context.Context) error {
+	if p.recorder == nil {
+		return nil
+	}
+	return p.recorder.Close(ctx)
+}
+
+func (p *process) closeStore() error {
+	if p.store == nil {
+		return nil
+	}
+	return p.store.Close()
 }
 
 // serveDoors serves while open, and returns an error unless it was ctx that ended.

@@ -1,0 +1,145 @@
+package manifests
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	yamlnode "go.yaml.in/yaml/v3"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// document is one of the documents of a file.
+type document struct {
+	origin
+	content map[string]any // as JSON is decoded, numbers as int64 or float64
+}
+
+// documents reads those of a file. Empty ones are left out.
+func documents(f file) (all []document, mistakes Mistakes) {
+	if !utf8.Valid(f.text) {
+		return nil, Mistakes{{f.name, 0, "is not in UTF-8: save it as that"}}
+	}
+	for _, o := range split(f) {
+		content, errs := decode(&o)
+		mistakes.add(errs...)
+		if content != nil && errs == nil {
+			all = append(all, document{o, content})
+		}
+	}
+	return all, mistakes
+}
+
+// split cuts a file at the lines that begin with ---, as kubectl does. What stands on such a
+// line belongs to the document below.
+func split(f file) (parts []origin) {
+	text := f.text
+	if strings.HasSuffix(f.name, ".json") || stdjson.Valid(text) {
+		// In JSON a tab can only stand between tokens, and the parser of YAML, which is to find
+		// the lines, does not take it.
+		return []origin{{file: f.name, line: 1, text: bytes.ReplaceAll(text, []byte("\t"), []byte(" "))}}
+	}
+	part, line := origin{file: f.name, line: 1}, 0
+	start := 0
+	for at := 0; at < len(text); {
+		end := len(text)
+		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+			end = at + i + 1
+		}
+		line++
+		if separates(text[at:end]) {
+			part.text = text[start:at]
+			parts = append(parts, part)
+			part, start = origin{file: f.name, line: line}, at+len("---")
+		}
+		at = end
+	}
+	part.text = text[start:]
+	return append(parts, part)
+}
+
+func separates(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, []byte("---"))
+	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
+}
+
+// decode reads a document as the API server does: strictly, and by the rules of YAML 1.1.
+// Both are nil where it is empty.
+func decode(o *origin) (map[string]any, Mistakes) {
+	text := o.text
+	if !stdjson.Valid(text) {
+		var err error
+		if text, err = yaml.YAMLToJSONStrict(text); err == nil {
+			err = o.ends()
+		}
+		if err != nil {
+			return nil, o.unreadable(err)
+		}
+	}
+	text = bytes.TrimSpace(text)
+	if bytes.Equal(text, []byte("null")) {
+		return nil, nil
+	}
+	if text[0] != '{' {
+		return nil, Mistakes{{o.file, o.lineOf(""), "is not a manifest: it must have apiVersion, kind and metadata"}}
+	}
+	var content map[string]any
+	strict, err := kjson.UnmarshalStrict(text, &content)
+	for _, fault := range strict {
+		return nil, Mistakes{{o.file, o.lineOf(""), masked(fault.Error())}}
+	}
+	if err != nil {
+		return nil, Mistakes{{o.file, o.lineOf(""), "cannot be understood as an object"}}
+	}
+	return content, nil
+}
+
+// ends makes sure that nothing follows the end of a document without a --- in between, which
+// would be passed over in silence.
+func (o *origin) ends() error {
+	decoder := yamlnode.NewDecoder(bytes.NewReader(o.text))
+	var node yamlnode.Node
+	err := decoder.Decode(&node)
+	if err == nil {
+		if err = decoder.Decode(&node); err == nil {
+			return fmt.Errorf("line %d: another document begins here: put a line --- before it", node.Line)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+var (
+	yamlLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
+	// What the parser quotes of a document may be of a Secret.
+	quoted = regexp.MustCompile("`[^`]*`|[a-z0-9]+_(live|test)_[0-9A-Za-z]+|[0-9A-Fa-f]{64}")
+)
+
+func masked(text string) string { return quoted.ReplaceAllString(text, "[redacted]") }
+
+// unreadable moves the lines in an error of the YAML parser to where they are in the file.
+func (o *origin) unreadable(err error) (mistakes Mistakes) {
+	for _, text := range strings.Split(err.Error(), "\n") {
+		match := yamlLine.FindStringSubmatch(text)
+		if match == nil {
+			continue
+		}
+		if n, err := strconv.Atoi(match[1]); err == nil {
+			mistakes.add(Mistake{o.file, o.line + max(1, n) - 1, "is not YAML: " + masked(match[2])})
+		}
+	}
+	if mistakes == nil {
+		text := strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
+		mistakes.add(Mistake{o.file, o.line, "is not YAML: " + masked(strings.TrimPrefix(text, "yaml: "))})
+	}
+	return mistakes
+}
