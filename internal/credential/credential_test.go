@@ -108,3 +108,18 @@ func FuzzFromSecret(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyNamesReadAsNames(t *testing.T) {
+	const uid = "6f1c8a34-7d0e-4c9b-9a53-0f2d7c1e8b11"
+	if got, generation, ok := ParseName(Name(uid, 12)); got != uid || generation != 12 || !ok {
+		t.Errorf("got %q, %d", got, generation)
+	}
+	for _, text := range []string{
+		"", "key-", "key-" + uid, uid + "-1", "key-" + uid + "-0", "key-" + uid + "-01", "key-" + uid + "-+1", "key-" + uid + "-x",
+		"key-" + uid + "-99999999999999999999", " key-" + uid + "-1",
+	} {
+		if _, _, ok := ParseName(text); ok {
+			t.Errorf("%q reads as a name", text)
+		}
+	}
+}

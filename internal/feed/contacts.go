@@ -10,14 +10,16 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
 )
 
-// contacts watches over the connection to the API server, beneath the informers: they try
+// contacts watches over the connection to the API server, beneath the reflectors: they try
 // again by themselves, and for the commonest failure, an API server that is away, they
 // tell nobody.
 type contacts struct {
 	log        logr.Logger
-	now        func() time.Time
+	clock      clock.PassiveClock
+	began      time.Time
 	byResource map[string]*contact
 	failures   *prometheus.CounterVec
 }
@@ -25,24 +27,25 @@ type contacts struct {
 // contact is the state of one resource's lists and watches.
 type contact struct {
 	resource string
-	// heardAt is when the API server answered a list or a watch, or last said something in a
-	// watch, in nanoseconds since 1970; zero: never. It sends a bookmark about every minute, so
-	// a longer silence means that changes may be missing.
-	heardAt atomic.Int64
+	// heard is when the API server answered a list or a watch, or last said something in a
+	// watch, in nanoseconds since contacts began; zero: never. It is counted on the clock that never jumps. The API
+	// server sends a bookmark about every minute, so a longer silence means that changes may be missing.
+	heard   atomic.Int64
 	failing atomic.Bool
 	failed  prometheus.Counter
 }
 
-func newContacts(log logr.Logger, now func() time.Time) *contacts {
-	c := &contacts{log: log, now: now, byResource: map[string]*contact{}}
-	c.failures = prometheus.NewCounterVec(prometheus.CounterOpts{
+func newContacts(log logr.Logger, c clock.PassiveClock, resources []string) *contacts {
+	// Not quite now, so that it is never zero time since.
+	all := &contacts{log: log, clock: c, began: c.Now().Add(-1), byResource: map[string]*contact{}}
+	all.failures = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "claviger_feed_errors_total",
 		Help: "Lists and watches that the API server did not answer, by resource.",
 	}, []string{"resource"})
-	for _, k := range kinds {
-		c.byResource[k.resource] = &contact{resource: k.resource, failed: c.failures.WithLabelValues(k.resource)}
+	for _, name := range resources {
+		all.byResource[name] = &contact{resource: name, failed: all.failures.WithLabelValues(name)}
 	}
-	return c
+	return all
 }
 
 // wrap makes a transport that takes note of answers and of failures.
@@ -56,8 +59,8 @@ func (c *contacts) wrap(next http.RoundTripper) http.RoundTripper {
 			c.lost(contact, err)
 		case response.StatusCode == http.StatusOK:
 			c.found(contact)
-			response.Body = &listener{response.Body, func() { contact.heardAt.Store(c.now().UnixNano()) }}
-		case response.StatusCode != http.StatusGone: // where the informer has to begin anew, as happens
+			response.Body = &listener{response.Body, func() { c.hear(contact) }}
+		case response.StatusCode != http.StatusGone: // where the reflector has to begin anew, as happens
 			c.lost(contact, fmt.Errorf("the API server answered %s", response.Status))
 		}
 		return response, err
@@ -73,10 +76,33 @@ func (c *contacts) lost(contact *contact, err error) {
 }
 
 func (c *contacts) found(contact *contact) {
-	contact.heardAt.Store(c.now().UnixNano())
+	c.hear(contact)
 	if contact.failing.Swap(false) {
 		c.log.Info("changes are watched again", "resource", contact.resource)
 	}
+}
+
+func (c *contacts) hear(contact *contact) { contact.heard.Store(int64(c.clock.Since(c.began))) }
+
+// age is how long ago a resource was last heard of; false: it never was.
+func (c *contacts) age(contact *contact) (time.Duration, bool) {
+	heard := contact.heard.Load()
+	if heard == 0 {
+		return 0, false
+	}
+	return max(0, c.clock.Since(c.began)-time.Duration(heard)), true
+}
+
+// longest is the age of the resource that was not heard of for longest; false: one never was.
+func (c *contacts) longest() (longest time.Duration, ok bool) {
+	for _, contact := range c.byResource {
+		age, ok := c.age(contact)
+		if !ok {
+			return 0, false
+		}
+		longest = max(longest, age)
+	}
+	return longest, true
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

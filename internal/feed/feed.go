@@ -1,9 +1,9 @@
-// Package feed keeps a keyindex true to a cluster: informers on Claviger's kinds and on the
-// hashed Secrets, each with an adapter that tells the index what it saw.
+// Package feed keeps a keyindex true to a cluster: a reflector for each of Claviger's kinds and
+// for the hashed Secrets, over a store that hands what it sees straight to the index.
 //
 // The index is believed only once every object that there was at the start has reached it. From
 // then on the feed goes on with what it has: while the API server is away nothing is
-// taken back, and when it returns the informers catch up, at the latest a minute after.
+// taken back, and when it returns the reflectors catch up within seconds.
 //
 // +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",namespace=claviger-system,resources=secrets,verbs=get;list;watch
@@ -13,21 +13,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 )
 
@@ -42,24 +38,25 @@ type Options struct {
 	Log   logr.Logger
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
-	// Now is the clock; nil: the system's.
-	Now func() time.Time
+	// Clock is the time; nil: the system's.
+	Clock clock.WithTicker
 }
 
 // Feed feeds an index.
 type Feed struct {
-	cache    cache.Cache
-	index    *keyindex.Index
-	log      logr.Logger
-	handlers []handler
-	synced   atomic.Bool // once true, always true
-	contacts *contacts
+	log        logr.Logger
+	clock      clock.WithTicker
+	parts      []*part
+	contacts   *contacts
+	emptyLists *prometheus.CounterVec
+	synced     atomic.Bool // once true, always true
 }
 
-// handler is the registration of one kind's adapter.
-type handler struct {
-	resource string
-	toolscache.ResourceEventHandlerRegistration
+// part is the feeding of one kind.
+type part struct {
+	name string
+	live func() bool // a whole list has reached the index
+	run  func(context.Context)
 }
 
 // New makes a Feed. Nothing is asked of the API server before Run.
@@ -67,20 +64,11 @@ func New(o Options) (*Feed, error) {
 	if o.Config == nil || o.Index == nil || o.Namespace == "" {
 		return nil, errors.New("feed: Options.Config, Namespace and Index must all be set")
 	}
-	now := o.Now
-	if now == nil {
-		now = time.Now
+	f := &Feed{log: o.Log, clock: o.Clock, emptyLists: newEmptyLists()}
+	if f.clock == nil {
+		f.clock = clock.RealClock{}
 	}
-	f := &Feed{index: o.Index, log: o.Log, contacts: newContacts(o.Log, now)}
-	config := rest.CopyConfig(o.Config)
-	config.QPS = -1 // API Priority and Fairness is there for that
-	config.Wrap(f.contacts.wrap)
-
-	var err error
-	if f.cache, err = cache.New(config, cacheOptions(o.Namespace)); err != nil {
-		return nil, fmt.Errorf("feed: %w", err)
-	}
-	if err := f.handle(); err != nil {
+	if err := f.build(o); err != nil {
 		return nil, fmt.Errorf("feed: %w", err)
 	}
 	if o.Registerer != nil {
@@ -91,8 +79,54 @@ func New(o Options) (*Feed, error) {
 	return f, nil
 }
 
+func (f *Feed) build(o Options) error {
+	config := rest.CopyConfig(o.Config)
+	config.QPS = -1 // API Priority and Fairness is there for that
+	f.contacts = newContacts(f.log, f.clock, resources)
+	config.Wrap(f.contacts.wrap)
+	over, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return err
+	}
+	x := o.Index
+	return errors.Join(
+		add(f, config, over, workspaces(x)),
+		add(f, config, over, serviceAccounts(x)),
+		add(f, config, over, keyLimits(x)),
+		add(f, config, over, apiKeys(x)),
+		add(f, config, over, secrets(x, o.Namespace)),
+	)
+}
+
+func add[Object client.Object, ID comparable](f *Feed, config *rest.Config, over *http.Client, k kind[Object, ID]) error {
+	store := &store[Object, ID]{kind: k, log: f.log}
+	from, err := newSource(config, over, k.resource, store.collect)
+	if err != nil {
+		return err
+	}
+	f.parts = append(f.parts, &part{name: k.name, live: store.live.Load, run: func(ctx context.Context) {
+		store.confirmEmpty = func() error { return f.confirmEmpty(ctx, from) }
+		follow(ctx, from, k.empty(), store, func(err error) { f.troubled(k.name, err) })
+	}})
+	return nil
+}
+
+// troubled tells of what contacts did not: an answer that cannot be used.
+func (f *Feed) troubled(resource string, err error) {
+	if !f.contacts.byResource[resource].failing.Load() {
+		f.log.Error(err, "what the API server listed is not used; serving what is known, and trying again", "resource", resource)
+	}
+}
+
 // Run feeds the index until the context ends.
-func (f *Feed) Run(ctx context.Context) error { return f.cache.Start(ctx) }
+func (f *Feed) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, p := range f.parts {
+		running.Go(func() { p.run(ctx) })
+	}
+	running.Wait()
+	return nil
+}
 
 // Ready says what is missing until everything that there was at the start is in the index.
 // It never goes back: what came to be known stays known when the API server is away.
@@ -101,10 +135,9 @@ func (f *Feed) Ready() error {
 		return nil
 	}
 	var missing []string
-	for _, h := range f.handlers {
-		// Not the informer's own HasSynced: that is true before the adapter has run.
-		if !h.HasSynced() {
-			missing = append(missing, h.resource)
+	for _, p := range f.parts {
+		if !p.live() {
+			missing = append(missing, p.name)
 		}
 	}
 	if len(missing) > 0 {
@@ -112,57 +145,4 @@ func (f *Feed) Ready() error {
 	}
 	f.synced.Store(true)
 	return nil
-}
-
-// handle registers an adapter for each kind.
-func (f *Feed) handle() error {
-	return errors.Join(
-		register(f, workspaces, f.index.SetWorkspace, named[*v1alpha1.Workspace](f.index.DeleteWorkspace)),
-		register(f, serviceAccounts, f.index.SetServiceAccount, named[*v1alpha1.ServiceAccount](f.index.DeleteServiceAccount)),
-		register(f, keyLimits, f.index.SetKeyLimit, named[*v1alpha1.KeyLimit](f.index.DeleteKeyLimit)),
-		register(f, apiKeys, f.setApiKey, func(k *v1alpha1.ApiKey) { f.index.DeleteApiKey(k.UID) }),
-		register(f, secrets, f.setSecret, f.deleteSecret),
-	)
-}
-
-func named[Object client.Object](remove func(types.NamespacedName)) func(Object) {
-	return func(object Object) { remove(client.ObjectKeyFromObject(object)) }
-}
-
-func register[Object client.Object](f *Feed, k kind, set func(Object), remove func(Object)) error {
-	// Nothing is started yet, so there is nothing to wait for or to cancel.
-	informer, err := f.cache.GetInformer(context.Background(), k.object, cache.BlockUntilSynced(false))
-	if err != nil {
-		return err
-	}
-	registration, err := informer.AddEventHandler(adapter(set, remove))
-	if err != nil {
-		return err
-	}
-	f.handlers = append(f.handlers, handler{k.resource, registration})
-	return nil
-}
-
-func (f *Feed) setApiKey(k *v1alpha1.ApiKey) {
-	if err := f.index.SetApiKey(k); err != nil {
-		f.log.Error(err, "an ApiKey will not work")
-	}
-}
-
-// setSecret takes a Secret that cannot be understood for one that is gone.
-func (f *Feed) setSecret(secret *corev1.Secret) {
-	c, err := credential.FromSecret(secret)
-	if err == nil {
-		err = f.index.SetCredential(c)
-	}
-	if err != nil {
-		f.log.Error(err, "a hashed Secret is unusable and its key will not work; delete the Secret, and the operator makes a new key", "secret", secret.Name)
-		f.deleteSecret(secret)
-	}
-}
-
-func (f *Feed) deleteSecret(secret *corev1.Secret) {
-	if uid, generation, ok := credential.ParseName(secret.Name); ok {
-		f.index.DeleteCredential(uid, generation)
-	}
 }

@@ -248,8 +248,8 @@ func TestItIsNotReadyBeforeAllIsListed(t *testing.T) {
 	if metrics["claviger_feed_synced"] != 1 {
 		t.Errorf("claviger_feed_synced is %v", metrics["claviger_feed_synced"])
 	}
-	for _, k := range kinds {
-		name := "claviger_feed_last_contact_timestamp_seconds " + k.resource
+	for _, name := range resources {
+		name := "claviger_feed_last_contact_timestamp_seconds " + name
 		if age := float64(time.Now().Unix()) - metrics[name]; age < -60 || age > 600 {
 			t.Errorf("%s is %v", name, metrics[name])
 		}

@@ -6,8 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+func newEmptyLists() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "claviger_feed_empty_lists_total",
+		Help: "Empty lists of a kind that had objects before, by resource and by what came of asking again: confirmed, refuted or unanswered.",
+	}, []string{"resource", "outcome"})
+}
+
 func (f *Feed) register(r prometheus.Registerer) error {
-	return errors.Join(r.Register(f.contacts.failures), r.Register(collector{f}))
+	return errors.Join(r.Register(f.contacts.failures), r.Register(f.emptyLists), r.Register(collector{f}))
 }
 
 // collector tells the state of the feed when it is asked.
@@ -36,8 +43,9 @@ func (c collector) Collect(collected chan<- prometheus.Metric) {
 	}
 	collected <- prometheus.MustNewConstMetric(syncedDesc, prometheus.GaugeValue, synced)
 	for _, contact := range c.feed.contacts.byResource {
-		if at := contact.heardAt.Load(); at != 0 {
-			collected <- prometheus.MustNewConstMetric(contactDesc, prometheus.GaugeValue, float64(at)/1e9, contact.resource)
+		if age, ok := c.feed.contacts.age(contact); ok {
+			at := c.feed.clock.Now().Add(-age)
+			collected <- prometheus.MustNewConstMetric(contactDesc, prometheus.GaugeValue, float64(at.UnixNano())/1e9, contact.resource)
 		}
 	}
 }

@@ -1,0 +1,162 @@
+package feed
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/claviger-dev/claviger/api/v1alpha1"
+)
+
+// recorded is a store whose index is a list of what it was told.
+type recorded struct {
+	*store[*v1alpha1.ApiKey, types.UID]
+	calls []string
+	known int
+}
+
+func newRecorded(t *testing.T) *recorded {
+	r := &recorded{}
+	tell := func(call string) { r.calls = append(r.calls, call) }
+	k := apiKeys(nil)
+	k.set = func(k *v1alpha1.ApiKey) error { tell("set " + string(k.UID) + k.Spec.DisplayName); return nil }
+	k.remove = func(uid types.UID) { tell("remove " + string(uid)) }
+	k.count = func() int { return r.known }
+	k.retain = func(keep func(types.UID) bool) {
+		for _, uid := range []types.UID{"a", "b", "c", ""} {
+			if keep(uid) {
+				tell("keep " + string(uid))
+			}
+		}
+	}
+	r.store = &store[*v1alpha1.ApiKey, types.UID]{kind: k, log: testr.New(t)}
+	return r
+}
+
+func (r *recorded) want(t *testing.T, calls ...string) {
+	t.Helper()
+	if !slices.Equal(r.calls, calls) {
+		t.Errorf("the index was told %q, want %q", r.calls, calls)
+	}
+	r.calls = nil
+}
+
+func declared(uid types.UID) *v1alpha1.ApiKey {
+	return &v1alpha1.ApiKey{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "k", UID: uid}}
+}
+
+func terminating(uid types.UID) *v1alpha1.ApiKey {
+	k := declared(uid)
+	k.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	return k
+}
+
+func TestEventsBecomeCalls(t *testing.T) {
+	tests := map[string]struct {
+		event func(*recorded) error
+		want  string
+	}{
+		"a new object":                    {func(r *recorded) error { return r.Add(declared("a")) }, "set a"},
+		"a changed object":                {func(r *recorded) error { return r.Update(declared("a")) }, "set a"},
+		"an object that is being deleted": {func(r *recorded) error { return r.Update(terminating("a")) }, "remove a"},
+		"a new one that is being deleted": {func(r *recorded) error { return r.Add(terminating("a")) }, "remove a"},
+		"a deleted object":                {func(r *recorded) error { return r.Delete(declared("a")) }, "remove a"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRecorded(t)
+			if err := test.event(r); err != nil {
+				t.Error(err)
+			}
+			r.want(t, test.want)
+		})
+	}
+}
+
+// client-go may ask twice.
+func collect(r *recorded, objects ...*v1alpha1.ApiKey) (list []any) {
+	for _, object := range objects {
+		list = append(list, r.collect(r.collect(object)))
+	}
+	return list
+}
+
+func TestAListReachesTheIndexAsItArrivesAndItsEndDropsTheRest(t *testing.T) {
+	r := newRecorded(t)
+	list := collect(r, declared("a"), terminating("b"))
+	r.want(t, "set a", "remove b")
+	if r.live.Load() {
+		t.Error("it is live before its list has ended")
+	}
+	if err := r.Replace(list, "7"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "keep a", "keep b")
+	if !r.live.Load() {
+		t.Error("it is not live with its list in the index")
+	}
+}
+
+func TestWhatIsHeldBackReachesTheIndexWhole(t *testing.T) {
+	r := newRecorded(t)
+	r.held = newBarrier(t.Context(), []string{"apikeys"})
+	key := declared("a")
+	key.Spec.DisplayName = " shown"
+	key.Status.State = "Active"
+	list := collect(r, key, terminating("b"))
+	r.want(t)
+	if err := r.Replace(list, "7"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "set a shown", "remove b", "keep a", "keep b")
+}
+
+func TestAnEmptyListIsBelievedOnlyWhenConfirmed(t *testing.T) {
+	r := newRecorded(t)
+	if err := r.Replace(nil, "1"); err != nil {
+		t.Fatalf("where nothing was known: %v", err)
+	}
+	r.want(t)
+	r.known = 1
+	refuted := errors.New("there is one")
+	r.confirmEmpty = func() error { return refuted }
+	if err := r.Replace(nil, "2"); !errors.Is(err, refuted) {
+		t.Errorf("the error is %v", err)
+	}
+	r.confirmEmpty = func() error { r.calls = append(r.calls, "confirm"); return nil }
+	if err := r.Replace(nil, "3"); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "confirm")
+}
+
+func TestTheBarrierOpensForTheLast(t *testing.T) {
+	b := newBarrier(t.Context(), []string{"one", "two"})
+	passed := make(chan error, 1)
+	go func() { passed <- b.arrive("one") }()
+	eventually(t, "one waits", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.waiting) == 1
+	})
+	if !b.holds() {
+		t.Error("it opened for the first")
+	}
+	if err := b.arrive("two"); err != nil {
+		t.Error(err)
+	}
+	if err := <-passed; err != nil {
+		t.Error(err)
+	}
+	if b.holds() {
+		t.Error("it holds although all are there")
+	}
+	if err := b.arrive("one"); err != nil {
+		t.Errorf("a later list: %v", err)
+	}
+}
