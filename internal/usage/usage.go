@@ -59,6 +59,20 @@ func (r *Rollup) Add(e Event) {
 	r.seen(e.Key, Last{e.Workspace, e.At, e.Remaining, e.ResetAt})
 }
 
+// AddCount counts several events of one line, of which last is the newest.
+func (r *Rollup) AddCount(line Hour, count int64, last Event) {
+	r.Hours[line] += count
+	r.seen(line.Key, Last{line.Workspace, last.At, last.Remaining, last.ResetAt})
+}
+
+// Newer is the one of two events of a key by which a Rollup says how the key was last used.
+func Newer(a, b Event) Event {
+	if newer(Last{UsedAt: b.At, Remaining: b.Remaining}, Last{UsedAt: a.At, Remaining: a.Remaining}) {
+		return b
+	}
+	return a
+}
+
 // Merge counts all that another roll-up counted. The order of merging makes no difference.
 func (r *Rollup) Merge(other *Rollup) {
 	for hour, count := range other.Hours {
@@ -69,11 +83,14 @@ func (r *Rollup) Merge(other *Rollup) {
 	}
 }
 
-// seen keeps the newest; of two at the same moment the one with less left, so that any
-// order of merging ends the same.
 func (r *Rollup) seen(key keyid.ID, last Last) {
-	known, ok := r.Last[key]
-	if !ok || last.UsedAt.After(known.UsedAt) || last.UsedAt.Equal(known.UsedAt) && last.Remaining < known.Remaining {
+	if known, ok := r.Last[key]; !ok || newer(last, known) {
 		r.Last[key] = last
 	}
+}
+
+// newer says which of two comes first; of two at the same moment the one with less left, so
+// that any order of merging ends the same.
+func newer(a, b Last) bool {
+	return a.UsedAt.After(b.UsedAt) || a.UsedAt.Equal(b.UsedAt) && a.Remaining < b.Remaining
 }

@@ -7,19 +7,16 @@ import (
 // collector is the state of the one goroutine that counts.
 type collector struct {
 	recorder *Recorder
+	tallies  tallies // of what came since the last flush
 	counts   *usage.Rollup
 	due      bool // the time for a flush has come
 	inFlight bool
 	failing  bool // the last flush failed
 }
 
-// count adds an event and all that wait behind it, which is cheaper than to come back for
-// each of them.
-func (c *collector) count(e usage.Event) {
-	c.counts.Add(e)
-	for range len(c.recorder.events) {
-		c.counts.Add(<-c.recorder.events)
-	}
+// drain counts all that is queued, and says whether there was anything.
+func (c *collector) drain() bool {
+	return c.recorder.queue.drain(func(e *usage.Event) { c.tallies.add(e, c.counts) })
 }
 
 // flushIfDue starts a flush. One that comes due while another is in flight follows at once
@@ -29,6 +26,7 @@ func (c *collector) flushIfDue() {
 		return
 	}
 	c.due = false
+	c.tallies.settle(c.counts)
 	if c.counts.Empty() {
 		return
 	}
@@ -57,17 +55,11 @@ func (c *collector) landed(flushed result) {
 
 // finish takes all that is still queued or in flight and returns what is not stored.
 func (c *collector) finish() *usage.Rollup {
-	for {
-		select {
-		case e := <-c.recorder.events:
-			c.count(e)
-			continue
-		default:
-		}
-		if c.inFlight {
-			c.landed(<-c.recorder.flushed)
-			continue
-		}
-		return c.counts
+	for c.drain() {
 	}
+	c.tallies.settle(c.counts)
+	if c.inFlight {
+		c.landed(<-c.recorder.flushed)
+	}
+	return c.counts
 }

@@ -232,11 +232,14 @@ func BenchmarkRecord(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer r.Close(context.Background()) //nolint:errcheck // a benchmark
-	keys := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	var events []usage.Event
+	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		events = append(events, event(key))
+	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
-			r.Record(event(keys[i%len(keys)]))
+			r.Record(events[i%len(events)])
 		}
 	})
 	var dropped dto.Metric
