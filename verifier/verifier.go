@@ -6,14 +6,17 @@
 package verifier
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/throttle"
 	"github.com/claviger-dev/claviger/internal/token"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
@@ -32,9 +35,20 @@ type Options struct {
 	Recorder Recorder
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
+	// InvalidKeysPerMinute is how many keys that are not valid may come from one address, or
+	// from one /64 of IPv6, before they are answered RATE_LIMITED; zero is DefaultInvalidKeysPerMinute,
+	// less than zero is any number. Valid keys are never counted, nor held up.
+	InvalidKeysPerMinute int
 	// Now is the clock, read once for each decision; nil: the system's.
 	Now func() time.Time
 }
+
+// DefaultInvalidKeysPerMinute bears a client that was configured wrongly, and many of them behind
+// one address for a while.
+const DefaultInvalidKeysPerMinute = 120
+
+// So many sources of invalid keys are remembered, in half a megabyte.
+const rememberedSources = 1 << 16
 
 // Verifier decides. Its methods may be called from any goroutine.
 type Verifier struct {
@@ -42,6 +56,7 @@ type Verifier struct {
 	recorder Recorder
 	now      func() time.Time
 	metrics  *metrics
+	sources  *throttle.Table // of invalid keys
 }
 
 // New makes a Verifier. It fails where the options lack an index or its metrics are
@@ -54,6 +69,8 @@ func New(o Options) (*Verifier, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
+	perMinute := cmp.Or(o.InvalidKeysPerMinute, DefaultInvalidKeysPerMinute)
+	v.sources = throttle.New(throttle.Options{PerMinute: perMinute, Burst: perMinute, Size: rememberedSources})
 	if o.Registerer != nil {
 		if err := v.metrics.register(o.Registerer); err != nil {
 			return nil, err
@@ -68,8 +85,24 @@ func (v *Verifier) Verify(_ context.Context, r Request) Decision {
 	now := v.now()
 	decision := v.decide(&r, now, true)
 	decision.At = now
-	v.metrics.decided(decision.Code)
+	if decision.Code.Public() == policy.CodeKeyInvalid {
+		v.slow(&decision, r.ClientIP)
+	}
+	v.metrics.decisions.count(decision.Code)
 	return decision
+}
+
+// slow tells a source that sends invalid keys again and again to wait. Keys of another workspace
+// count as well, or they could be told from unknown ones by this.
+func (v *Verifier) slow(d *Decision, source netip.Addr) {
+	wait, throttled := v.sources.Failed(source, d.At)
+	if !throttled {
+		return
+	}
+	v.metrics.throttled.Inc()
+	at, checks := d.At, d.Checks
+	*d = answer(policy.CodeRateLimited)
+	d.RetryAfter, d.At, d.Checks = wait, at, checks
 }
 
 // Inspect decides as Verify would, but leaves no trace: it takes nothing from the limits, which
@@ -167,6 +200,9 @@ func event(code policy.Code, r *Request, entry *keyindex.Entry, left *counted, n
 		At:        now,
 		Code:      code.String(),
 		Remaining: usage.NoLimit,
+
+		Requests: max(1, r.Cost.Requests), SpendMicrocents: r.Cost.SpendMicrocents,
+		Tier: r.Labels.Tier, Domain: r.Labels.Domain,
 	}
 	if tightest := left.tightest(); tightest != nil {
 		e.Remaining, e.ResetAt = tightest.Remaining, tightest.ResetAt

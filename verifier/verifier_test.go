@@ -273,11 +273,11 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 
 	minute := now.Add(time.Minute)
 	want := []usage.Event{
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute},
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute},
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute},
-		{Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour)},
-		{Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute, Requests: 1},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute, Requests: 1},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute, Requests: 1},
+		{Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour), Requests: 1},
+		{Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit, Requests: 1},
 	}
 	if !slices.Equal(f.ledger.events, want) {
 		t.Errorf("got  %+v\nwant %+v", f.ledger.events, want)
@@ -331,7 +331,11 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			got[family.GetName()+" "+metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+			label := ""
+			for _, pair := range metric.GetLabel() {
+				label = pair.GetValue()
+			}
+			got[family.GetName()+" "+label] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
 		}
 	}
 	for name, want := range map[string]float64{
@@ -359,5 +363,79 @@ func TestNewWantsAnIndexAndItsMetricsOnce(t *testing.T) {
 		if _, err := verifier.New(verifier.Options{Index: keyindex.New(), Registerer: registry}); (err != nil) != wantErr {
 			t.Errorf("registered %d times: %v", i+1, err)
 		}
+	}
+}
+
+func TestASourceOfInvalidKeysIsToldToWait(t *testing.T) {
+	f := newFixture(t)
+	good := indextest.Issue(t, f.index, "k")
+	stranger, err := token.New("ak", "live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, elsewhere := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	bad := map[string]verifier.Request{
+		"unknown":              {Key: stranger.Reveal(), ClientIP: from},
+		"noise":                {Key: "noise", ClientIP: from},
+		"of another workspace": {Key: good, Workspace: "tenant/other", ClientIP: from},
+	}
+	for range verifier.DefaultInvalidKeysPerMinute {
+		if d := f.verify(t, bad["unknown"]); d.Code != verifier.CodeKeyInvalid {
+			t.Fatalf("before it is too much: %s", d.Code)
+		}
+	}
+	for name, request := range bad {
+		d := f.verify(t, request)
+		if d.Code != verifier.CodeRateLimited || d.Status != 429 || d.RetryAfter <= 0 || !d.Key.ID.IsZero() || d.At.IsZero() {
+			t.Errorf("%s: %+v", name, d)
+		}
+		request.ClientIP = elsewhere
+		if d := f.verify(t, request); d.Code.Public() != verifier.CodeKeyInvalid {
+			t.Errorf("%s, from elsewhere: %s", name, d.Code)
+		}
+		request.ClientIP = netip.Addr{}
+		if d := f.verify(t, request); d.Code.Public() != verifier.CodeKeyInvalid {
+			t.Errorf("%s, from nobody knows where: %s", name, d.Code)
+		}
+	}
+	if d := f.verify(t, verifier.Request{Key: good, ClientIP: from}); !d.Valid() {
+		t.Errorf("a valid key from there is %s", d.Code)
+	}
+	if d := f.verify(t, verifier.Request{ClientIP: from}); d.Code != verifier.CodeKeyRequired {
+		t.Errorf("no key from there is %s", d.Code)
+	}
+}
+
+// A decision needs no memory of its own, or garbage collection would be the price of traffic.
+func TestADecisionTakesNoMemory(t *testing.T) {
+	f := newFixture(t)
+	indextest.SetLimit(f.index, "wide", 10_000_000, time.Second, 0)
+	key := indextest.Issue(t, f.index, "k", func(s *spec) {
+		s.Scopes = []v1alpha1.Scope{"read", "orders.**"}
+		s.LimitRefs = indextest.Refs("wide")
+		s.AllowedCIDRs = []v1alpha1.CIDR{"192.0.2.0/24", "2001:db8::/32"}
+		s.Grants = []v1alpha1.Grant{{Resource: "shelf/*", Scopes: []v1alpha1.Scope{"read"}}}
+	})
+	v, err := verifier.New(verifier.Options{Index: f.index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := token.New("ak", "live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := verifier.Request{
+		Key: key, Workspace: "tenant/shop", Resource: "shelf/7", ClientIP: netip.MustParseAddr("192.0.2.1"),
+		Scopes: verifier.Scopes{AllOf: []string{"read"}, AnyOf: []string{"write", "read"}},
+	}
+	invalid := verifier.Request{Key: stranger.Reveal(), ClientIP: netip.MustParseAddr("192.0.2.1")}
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if d := v.Verify(ctx, request); !d.Valid() {
+			t.Fatal(d.Code)
+		}
+		v.Verify(ctx, invalid)
+	}); n > 0 {
+		t.Errorf("it takes %v allocations", n)
 	}
 }

@@ -18,6 +18,9 @@ type Event struct {
 	// is whole again. Without a limit Remaining is NoLimit.
 	Remaining int64
 	ResetAt   time.Time
+	// Requests and SpendMicrocents are what it cost, Tier and Domain what it is told apart by.
+	Requests, SpendMicrocents int64
+	Tier, Domain              string
 }
 
 // NoLimit is the Remaining of a request that no limit held for.
