@@ -3,6 +3,7 @@ package gateways
 import (
 	"encoding/base64"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -14,6 +15,7 @@ func (s *site) protects(t *testing.T) {
 	t.Run("leaves the request as it is", s.leavesTheRequest)
 	t.Run("tells the service who calls", s.tellsWhoCalls)
 	t.Run("passes no key on", s.passesNoKeyOn)
+	t.Run("leaves the service's own answers alone", s.leavesTheAnswer)
 	t.Run("refuses in the verifier's words", s.refuses)
 	t.Run("tells when to come back", s.tellsWhenToComeBack)
 	t.Run("passes no identity on that the client made up", s.stripsSpoofedIdentity)
@@ -90,6 +92,7 @@ func (s *site) passesNoKeyOn(t *testing.T) {
 		"X-API-Key":          {"X-API-Key: " + key},
 		"in lower case":      {"x-api-key: " + key},
 		"Bearer":             {"Authorization: Bearer " + key},
+		"Basic, as user":     {"Authorization: Basic " + encoded(key+":")},
 		"Basic, as password": {"Authorization: Basic " + encoded("me:"+key)},
 		"Basic, alone":       {"authorization: basic " + encoded(key)},
 		"in two places":      {"X-API-Key: " + key, "Authorization: Bearer " + key},
@@ -98,13 +101,23 @@ func (s *site) passesNoKeyOn(t *testing.T) {
 			a := s.arrived(t, s.send(t, request{headers: headers}))
 			for name, values := range a.header {
 				for _, value := range values {
-					if strings.Contains(value, key) || strings.Contains(value, encoded(key)) || strings.Contains(value, encoded("me:"+key)) {
+					if strings.Contains(value, key) || strings.Contains(value, encoded(key)) || strings.Contains(value, encoded("me:"+key)) || strings.Contains(value, encoded(key+":")) {
 						t.Errorf("%s brought the key to the service", name)
 					}
 				}
 			}
 		})
 	}
+}
+
+func (s *site) leavesTheAnswer(t *testing.T) {
+	for _, status := range []int{401, 403, 404, 429, 500, 503} {
+		r := s.send(t, request{headers: bearing(s.verifier.keys[keyGood], "Answer-With: "+strconv.Itoa(status))})
+		if r.StatusCode != status || r.body != upstreamSays {
+			t.Errorf("the service's %d reached the client as %d: %s", status, r.StatusCode, r.body)
+		}
+	}
+	s.upstream.take()
 }
 
 func (s *site) failsClosed(t *testing.T) {
@@ -118,6 +131,19 @@ func (s *site) failsClosed(t *testing.T) {
 		if r.StatusCode < 500 {
 			t.Errorf("%s: status %d", name, r.StatusCode)
 		}
+	}
+	if n := len(s.upstream.take()); n != 0 {
+		t.Errorf("%d requests reached the service", n)
+	}
+}
+
+// givesUpWaiting is for the gateways that can be told how long to wait.
+func (s *site) givesUpWaiting(t *testing.T) {
+	s.verifier.stalled.Store(true)
+	defer s.verifier.stalled.Store(false)
+	r := s.send(t, request{headers: bearing(s.verifier.keys[keyGood])})
+	if r.StatusCode < 500 {
+		t.Errorf("status %d: %s", r.StatusCode, r.body)
 	}
 	if n := len(s.upstream.take()); n != 0 {
 		t.Errorf("%d requests reached the service", n)

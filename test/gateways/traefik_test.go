@@ -5,6 +5,7 @@ import (
 )
 
 func TestTraefik(t *testing.T) {
+	t.Parallel()
 	traefik := program(t, "traefik")
 	s := newSite(t)
 	dir := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,9 @@ func startUpstream(t *testing.T) *upstream {
 		u.mutex.Lock()
 		u.seen = append(u.seen, arrival{r.Method, r.RequestURI, r.Host, string(body), r.Header.Clone()})
 		u.mutex.Unlock()
+		if status, err := strconv.Atoi(r.Header.Get("Answer-With")); err == nil {
+			w.WriteHeader(status)
+		}
 		io.WriteString(w, upstreamSays)
 	}))
 	t.Cleanup(server.Close)

@@ -47,6 +47,7 @@ type verifierProcess struct {
 	address string // host:port of the HTTP doors
 	keys    map[string]string
 	ready   atomic.Bool
+	stalled atomic.Bool // takes questions and does not answer
 	v       *verifier.Verifier
 	stop    func()
 }
@@ -76,7 +77,14 @@ func startVerifier(t *testing.T) *verifierProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.address, p.stop = listener.Addr().String(), serve(t, listener, handler)
+	p.address = listener.Addr().String()
+	p.stop = serve(t, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.stalled.Load() {
+			<-r.Context().Done()
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
 	return p
 }
 
