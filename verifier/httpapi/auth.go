@@ -1,38 +1,49 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
-	"net/netip"
 	"strconv"
 
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
-	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 // auth is forward authentication: the gateway passes the client's request on, and asks only
 // for a status.
 func (h *handler) auth(x *exchange) {
-	request := &x.question.request
-	err := x.question.readRoute(x.URL.RawQuery, x.Header)
-	if err == nil {
-		err = h.bearer.read(x.Request, request)
-	}
-	if err != nil {
-		x.header.put(headerChallenge, fields.AppendChallenge(x.header.text, policy.CodeRequestInvalid, nil))
-		x.invalidRequest(err)
+	if !h.ask(x, h.verifier.Verify) {
 		return
 	}
-	x.decision = h.verifier.Verify(x.Context(), *request)
-	x.header.limits(&x.decision)
-	if d := &x.decision; d.Valid() {
-		x.header.identity(&d.Key)
-		x.identified = true
-		x.status, x.code = d.Status, d.Code.String()
-	} else {
-		x.refuse(d, &request.Scopes)
+	x.header.identity(&x.decision.Key)
+	x.identified = true
+	x.status, x.code = x.decision.Status, x.decision.Code.String()
+}
+
+// ask has a client's request decided, against what its route requires, and says whether it may pass.
+// If not, it has been answered.
+func (h *handler) ask(x *exchange, decide func(context.Context, verifier.Request) verifier.Decision) bool {
+	if err := x.question.readRoute(x.URL.RawQuery, x.Header); err != nil {
+		x.refuseInvalid(err)
+		return false
 	}
+	return x.ask(&h.bearer, decide)
+}
+
+// ask has a request decided for which the question holds already what it requires.
+func (x *exchange) ask(b *bearer, decide func(context.Context, verifier.Request) verifier.Decision) bool {
+	request := &x.question.request
+	if err := b.read(x.Request, request); err != nil {
+		x.refuseInvalid(err)
+		return false
+	}
+	x.decision = decide(x.Context(), *request)
+	x.header.limits(&x.decision)
+	if !x.decision.Valid() {
+		x.refuse(&x.decision, &request.Scopes)
+		return false
+	}
+	return true
 }
 
 // anonymous adds the identity fields to what was refused, or could not be answered: all empty,
@@ -65,42 +76,4 @@ func (x *exchange) forNginx() {
 	if x.status != http.StatusUnauthorized {
 		x.sent = http.StatusForbidden
 	}
-}
-
-// bearer reads who asks, out of a request that bears a key.
-type bearer struct {
-	proxies presented.Proxies
-	// parameter of the client's URL that may hold a key; empty: none may.
-	parameter string
-}
-
-// read fills in the key, the client's address and the workspace that the client speaks of. Where
-// a workspace is required already, the client may name no other.
-func (b *bearer) read(r *http.Request, request *verifier.Request) error {
-	key, err := b.key(r.Header)
-	if err != nil {
-		return err
-	}
-	workspace, err := presented.WorkspaceOf(r.Header["X-Workspace-Id"], r.Header["X-Organization-Id"])
-	if err != nil {
-		return err
-	}
-	if workspace != "" && request.Workspace != "" && workspace != request.Workspace {
-		return presented.ErrTwoWorkspaces
-	}
-	if workspace != "" {
-		request.Workspace = workspace
-	}
-	request.Key = key.Text
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-	request.ClientIP = b.proxies.Client(peer.Addr(), r.Header["X-Forwarded-For"])
-	return nil
-}
-
-func (b *bearer) key(header http.Header) (presented.Key, error) {
-	keys := header["X-Api-Key"]
-	if b.parameter != "" {
-		keys = appendURLKeys(keys[:len(keys):len(keys)], header, b.parameter)
-	}
-	return presented.KeyOf(keys, header["Authorization"])
 }

@@ -66,11 +66,15 @@ func (h *handler) safely(d *door, x *exchange) {
 	case len(d.methods) > 0 && !slices.Contains(d.methods, x.Method):
 		x.methodNotAllowed(d.methods)
 	case !d.early && h.ready() != nil:
-		x.header.add("Retry-After", "1")
-		x.problem(http.StatusServiceUnavailable, "NOT_READY", "The verifier is not ready yet. Please try again.")
+		x.notReady()
 	default:
 		d.open(h, x)
 	}
+}
+
+func (x *exchange) notReady() {
+	x.header.add("Retry-After", "1")
+	x.problem(http.StatusServiceUnavailable, "NOT_READY", "The verifier is not ready yet. Please try again.")
 }
 
 func (x *exchange) methodNotAllowed(methods []string) {

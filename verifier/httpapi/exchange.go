@@ -22,6 +22,7 @@ type exchange struct {
 	question question          // what is asked
 	decision verifier.Decision // and what was decided
 	in       []byte            // the request's body
+	batch    [][]byte          // the questions in it
 	reader   strictjson.Reader
 
 	status int    // of the answer
@@ -68,13 +69,14 @@ func first(values []string) string {
 // release hands the memory on. The exchange must not be used any more.
 func (x *exchange) release() {
 	clear(x.in)
+	clear(x.batch)
 	x.reader.Reset(nil)
 	x.question.reset()
 	x.header.reset()
 	clear(x.sorted)
 	*x = exchange{
 		question: x.question, reader: x.reader, header: x.header,
-		in: kept(x.in, maxKeptBytes), out: kept(x.out, maxKeptBytes), sorted: kept(x.sorted, maxKeptTexts),
+		in: kept(x.in, maxKeptBytes), batch: x.batch[:0], out: kept(x.out, maxKeptBytes), sorted: kept(x.sorted, maxKeptTexts),
 	}
 	exchanges.Put(x)
 }

@@ -85,3 +85,12 @@ func problemOf(t *testing.T, w *httptest.ResponseRecorder) problemBody {
 func limited(name string) func(*spec) {
 	return func(s *spec) { s.LimitRefs = indextest.Refs(name) }
 }
+
+// withKey puts a key in the place of %k.
+func withKey(headers []string, key string) []string {
+	var with []string
+	for _, header := range headers {
+		with = append(with, strings.ReplaceAll(header, "%k", key))
+	}
+	return with
+}

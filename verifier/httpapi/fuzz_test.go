@@ -24,7 +24,7 @@ func decodeQuestion(body []byte) (verifier.Request, error) {
 		q question
 	)
 	r.Reset(body)
-	err := q.decode(&r)
+	err := q.decode(&r, "the body")
 	return q.request, err
 }
 

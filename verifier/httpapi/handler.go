@@ -47,7 +47,7 @@ type handler struct {
 // NewHandler makes the doors. It fails where its metrics are registered already.
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
-		verifier: v, ready: o.Ready, bearer: bearer{presented.NewProxies(o.TrustedProxies), o.QueryKey},
+		verifier: v, ready: o.Ready, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), parameter: o.QueryKey},
 		log: o.Log, metrics: newMetrics(), now: o.Now,
 	}
 	if h.ready == nil {
@@ -66,13 +66,16 @@ func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 }
 
 func (h *handler) openDoors() {
-	post := []string{http.MethodPost}
+	post, get := []string{http.MethodPost}, []string{http.MethodGet, http.MethodHead}
 	h.doors = map[string]*door{
-		"/v1/verify":     {name: "verify", methods: post, open: (*handler).verify},
-		"/v1/auth":       {name: "auth", open: (*handler).auth, close: (*exchange).anonymous},
-		"/v1/auth/nginx": {name: "auth_nginx", open: (*handler).auth, close: (*exchange).forNginx},
-		"/healthz":       {name: "healthz", open: (*handler).healthz, early: true},
-		"/readyz":        {name: "readyz", open: (*handler).readyz, early: true},
+		"/v1/verify":       {name: "verify", methods: post, open: (*handler).verify},
+		"/v1/verify/batch": {name: "verify_batch", methods: post, open: (*handler).verifyBatch},
+		"/v1/scope":        {name: "scope", methods: get, open: (*handler).scope},
+		"/v1/introspect":   {name: "introspect", methods: post, open: (*handler).introspect},
+		"/v1/auth":         {name: "auth", open: (*handler).auth, close: (*exchange).anonymous},
+		"/v1/auth/nginx":   {name: "auth_nginx", open: (*handler).auth, close: (*exchange).forNginx},
+		"/healthz":         {name: "healthz", open: (*handler).healthz, early: true},
+		"/readyz":          {name: "readyz", open: (*handler).readyz, early: true},
 	}
 	h.nowhere = &door{name: "none", open: nowhere, early: true}
 	h.nowhere.durations = h.metrics.of(h.nowhere.name)

@@ -74,3 +74,10 @@ func (h *header) identity(key *verifier.Key) {
 		h.put(name, fields.AppendIdentity(h.text, i, key))
 	}
 }
+
+// removeIdentity removes the fields that identity writes.
+func removeIdentity(from http.Header) {
+	for _, name := range fields.IdentityNames {
+		delete(from, name)
+	}
+}

@@ -56,3 +56,9 @@ func (x *exchange) refuse(d *verifier.Decision, required *verifier.Scopes) {
 	x.header.putSome(headerChallenge, fields.AppendChallenge(x.header.text, code, required))
 	x.problem(d.Status, code.String(), d.Error)
 }
+
+// refuseInvalid answers the bearer of a key whose request makes no sense.
+func (x *exchange) refuseInvalid(err error) {
+	x.header.put(headerChallenge, fields.AppendChallenge(x.header.text, policy.CodeRequestInvalid, nil))
+	x.invalidRequest(err)
+}

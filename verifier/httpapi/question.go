@@ -42,25 +42,32 @@ const (
 
 // decode reads a whole question. It is strict: what it does not know, or is there twice, is
 // refused, because a misspelt "scopes" that is ignored is a check that is not made. null is
-// as good as nothing.
-func (q *question) decode(r *strictjson.Reader) error {
+// as good as nothing. The subject is what the question is called in errors.
+func (q *question) decode(r *strictjson.Reader, subject string) error {
 	q.reset()
-	some, err := r.Object()
-	if err == nil && !some {
-		err = strictjson.ErrType // null
-	}
-	if err != nil {
-		return explain(r, err, "the body", "a JSON object")
+	if err := beginBody(r, subject); err != nil {
+		return err
 	}
 	if err := q.fields(r, (*question).field); err != nil {
 		return err
 	}
 	if !r.End() {
-		return malformed("something follows the JSON object")
+		return errTail
 	}
 	q.request.Scopes = verifier.Scopes{AllOf: q.allOf, AnyOf: q.anyOf}
 	return nil
 }
+
+// beginBody begins an object that must be there.
+func beginBody(r *strictjson.Reader, subject string) error {
+	some, err := r.Object()
+	if err == nil && !some {
+		err = strictjson.ErrType // null
+	}
+	return explain(r, err, subject, "a JSON object")
+}
+
+var errTail = malformed("something follows the JSON object")
 
 // field reads a field of the question itself.
 func (q *question) field(r *strictjson.Reader, name []byte) error {

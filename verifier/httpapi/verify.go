@@ -12,7 +12,7 @@ func (h *handler) verify(x *exchange) {
 	err := x.readBody(maxBody)
 	if err == nil {
 		x.reader.Reset(x.in)
-		err = x.question.decode(&x.reader)
+		err = x.question.decode(&x.reader, "the body")
 	}
 	if err != nil {
 		x.invalidRequest(err)
