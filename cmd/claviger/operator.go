@@ -75,6 +75,7 @@ func runOperator(ctx context.Context, f operatorFlags) error {
 		return err
 	}
 	log.Info("Starting the operator", "version", versionText())
+	boundMemory(ctx, log)
 	mgr, err := newManager(config, f)
 	if err != nil {
 		return fmt.Errorf("cannot start the operator: %w", err)

@@ -33,6 +33,7 @@ func verifierCommand() *cobra.Command {
 				return err
 			}
 			options.Log.Info("Starting the verifier", "version", versionText())
+			boundMemory(cmd.Context(), options.Log)
 			return serve.Run(cmd.Context(), options)
 		},
 	}
@@ -42,6 +43,11 @@ func verifierCommand() *cobra.Command {
 	flags.StringVar(&options.Listen, "listen", ":8080", "address of the doors, /healthz and /readyz")
 	flags.StringVar(&options.AdminListen, "admin-listen", ":8443", "address of the protected port: metrics, usage and profiles over HTTPS")
 	flags.StringVar(&options.CertDir, "cert-dir", "/var/run/claviger/certs", "directory with tls.crt and tls.key for the protected port; they may appear later")
+	flags.StringVar(&options.TLSCertDir, "tls-cert-dir", "", "directory with tls.crt and tls.key for the doors, which then speak HTTPS; they may appear later and change (empty: plain HTTP)")
+	flags.StringVar(&options.ClientCAFile, "client-ca-file", "", "file with the authorities in PEM that clients of the doors must be certified by; it may change (empty: no client needs a certificate)")
+	flags.StringVar(&options.HealthListen, "health-listen", "", "address of another port, in plain HTTP, with /healthz and /readyz alone, for probes that cannot present a certificate (empty: none)")
+	flags.IntVar(&options.MaxConnections, "max-connections", serve.DefaultMaxConnections, "connections to the doors at once; more are closed")
+	flags.IntVar(&options.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource, "connections to the doors at once from one IPv4 address or IPv6 /64; more are closed")
 	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in; it is made where it is missing")
 	flags.StringSliceVar(&trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8,fd00::/8")
 	flags.DurationVar(&options.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "what requests that are under way get to end in")

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/utils/clock"
 
+	"github.com/claviger-dev/claviger/internal/connlimit"
 	"github.com/claviger-dev/claviger/internal/feed"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/manifests"
@@ -89,8 +91,48 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 	if err != nil {
 		return err
 	}
-	p.doorsListener, err = listen("--listen", o.Listen)
-	return err
+	if p.transport, err = newTransport(o.TLSCertDir, o.ClientCAFile, o.Log.WithName("tls")); err != nil {
+		return err
+	}
+	if p.limiter, err = newLimiter(o, registry); err != nil {
+		return err
+	}
+	listener, err := listen("--listen", o.Listen)
+	if err != nil {
+		return err
+	}
+	p.doorsListener = p.limiter.Limit(listener)
+	return p.buildHealth(o)
+}
+
+func newLimiter(o Options, registry prometheus.Registerer) (*connlimit.Limiter, error) {
+	limits := connlimit.Options{
+		Max:       cmp.Or(o.MaxConnections, DefaultMaxConnections),
+		PerSource: cmp.Or(o.MaxConnectionsPerSource, DefaultMaxConnectionsPerSource),
+	}
+	if limits.Max < 0 || limits.PerSource < 0 {
+		return nil, errors.New("--max-connections and --max-connections-per-source must be positive")
+	}
+	return connlimit.New(limits, registry)
+}
+
+// healthConnections are few, so that they need no share of the doors' and cannot do harm.
+var healthConnections = connlimit.Options{Max: 64, PerSource: 16}
+
+func (p *process) buildHealth(o Options) error {
+	if o.HealthListen == "" {
+		return nil
+	}
+	limiter, err := connlimit.New(healthConnections, nil)
+	if err != nil {
+		return err
+	}
+	listener, err := listen("--health-listen", o.HealthListen)
+	if err != nil {
+		return err
+	}
+	p.healthListener = limiter.Limit(listener)
+	return nil
 }
 
 func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {

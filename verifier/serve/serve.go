@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/claviger-dev/claviger/internal/connlimit"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
@@ -34,6 +35,17 @@ type Options struct {
 	Listen, AdminListen string
 	// CertDir holds the protected port's certificate, perhaps later.
 	CertDir string
+	// TLSCertDir holds the doors' certificate, perhaps later; empty: they speak plain text.
+	TLSCertDir string
+	// ClientCAFile holds the authorities that clients of the doors must be certified by; empty:
+	// nobody needs a certificate.
+	ClientCAFile string
+	// HealthListen is the address of another port, in plain text, for the health checks alone;
+	// empty: there is none. They are at the doors as well.
+	HealthListen string
+	// MaxConnections and MaxConnectionsPerSource bound the connections to the doors; zero: the
+	// defaults.
+	MaxConnections, MaxConnectionsPerSource int
 	// UsageDB is the file that usage is counted in; without a cluster it may be empty: usage is
 	// not counted.
 	UsageDB string
@@ -43,6 +55,12 @@ type Options struct {
 	ShutdownTimeout time.Duration
 	Log             logr.Logger
 }
+
+// How many connections there may be, unless the Options say so: each takes about 20 KiB.
+const (
+	DefaultMaxConnections          = 8192
+	DefaultMaxConnectionsPerSource = 1024
+)
 
 // Storing what was counted last takes milliseconds, unless the disk is in trouble.
 const flushTimeout = 10 * time.Second
@@ -75,7 +93,11 @@ type process struct {
 	doors    http.Handler
 	admin    *adminapi.Server // nil: there is no protected port
 
+	transport *transport
+	limiter   *connlimit.Limiter
+
 	doorsListener, adminListener net.Listener
+	healthListener               net.Listener // nil: there is none
 }
 
 // run serves until ctx ends. Then requests that are under way are answered, all that was
@@ -105,6 +127,10 @@ func (p *process) run(ctx context.Context) error {
 			p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
 		})
 	}
+	if p.healthListener != nil {
+		start("answering health checks", func() error { return p.serveHealth(background) })
+	}
+	p.transport.start(background)
 	p.log.Info("Listening", listening...)
 	context.AfterFunc(open, func() { p.log.Info("Ending: answering what was asked, then storing what was counted") })
 	err := p.serveDoors(ctx, open)
@@ -137,7 +163,10 @@ func (p *process) closeStore() error {
 
 // serveDoors serves while open, and returns an error unless it was ctx that ended.
 func (p *process) serveDoors(ctx, open context.Context) error {
-	err := httpapi.Serve(open, p.doorsListener, p.doors, p.shutdownTimeout, p.log.WithName("doors"))
+	server := httpapi.Server{
+		Handler: p.doors, TLS: p.transport.config, ShutdownTimeout: p.shutdownTimeout, Log: p.log.WithName("doors"),
+	}
+	err := server.Serve(open, p.doorsListener)
 	switch {
 	case ctx.Err() == nil && open.Err() != nil:
 		return context.Cause(open)
@@ -146,4 +175,13 @@ func (p *process) serveDoors(ctx, open context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// serveHealth answers health checks until ctx ends: while the doors close, too.
+func (p *process) serveHealth(ctx context.Context) error {
+	server := httpapi.Server{Handler: httpapi.HealthOnly(p.doors), Log: p.log.WithName("health")}
+	if err := server.Serve(ctx, p.healthListener); ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
