@@ -43,6 +43,11 @@ test-unit: ## Run the tests that need no control plane, in seconds
 fuzz: ## Fuzz each parser for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
 
+.PHONY: bench
+bench: control-plane build ## Measure the verifier against the bare transports; ARGS=--help lists flags
+	@go build -o bin/bench ./test/bench
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" bin/bench --binary=bin/claviger $(ARGS)
+
 .PHONY: lint
 lint: ## Check the code, and which package imports which
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...

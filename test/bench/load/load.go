@@ -39,8 +39,8 @@ func (l *Load) Close() error {
 }
 
 // Saturate asks over every connection, each time as soon as the answer is there, for so long.
-// It returns how many were answered in each second.
-func (l *Load) Saturate(slice time.Duration) (perSecond float64, err error) {
+// It returns how many were answered, and in how long.
+func (l *Load) Saturate(slice time.Duration) (count int64, took time.Duration, err error) {
 	var answered atomic.Int64
 	var enough atomic.Bool
 	start := time.Now()
@@ -58,7 +58,7 @@ func (l *Load) Saturate(slice time.Duration) (perSecond float64, err error) {
 		}
 		return nil
 	})
-	return float64(answered.Load()) / time.Since(start).Seconds(), err
+	return answered.Load(), time.Since(start), err
 }
 
 // Pace asks so many times a second in all, evenly over the connections, and returns how long

@@ -31,7 +31,7 @@ func TestEveryKeyMayDoWhatIsAsked(t *testing.T) {
 		d := v.Verify(t.Context(), verifier.Request{
 			Key:       string(record[AtKey:AtWorkspace]),
 			Workspace: string(record[AtWorkspace:AtResource]),
-			Resource:  string(record[AtResource:]),
+			Resource:  string(record[AtResource:AtAddress]),
 			Scopes:    verifier.Scopes{AllOf: Scopes()},
 			ClientIP:  netip.MustParseAddr(ClientIP),
 		})

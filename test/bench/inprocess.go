@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+
+	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagerecorder"
+	"github.com/claviger-dev/claviger/test/bench/population"
+	"github.com/claviger-dev/claviger/test/bench/report"
+	"github.com/claviger-dev/claviger/test/bench/stats"
+	"github.com/claviger-dev/claviger/verifier"
+)
+
+// measureInProcess is Verify as a Go service calls it, and what the index needs of memory.
+func measureInProcess(ctx context.Context, b *bench) error {
+	for _, keys := range []int{1000, b.keys, b.many} {
+		if err := b.inProcess(ctx, keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) inProcess(ctx context.Context, keys int) error {
+	people, err := b.people(keys)
+	if err != nil {
+		return err
+	}
+	unknown, err := b.unknown()
+	if err != nil {
+		return err
+	}
+	x, bytesPerKey, err := buildIndex(people)
+	if err != nil {
+		return err
+	}
+	recorder, err := usagerecorder.New(discard{}, clock.RealClock{}, prometheus.NewRegistry(), logr.Discard())
+	if err != nil {
+		return err
+	}
+	defer recorder.Close(context.Background()) //nolint:errcheck // nothing is stored
+	v, err := verifier.New(verifier.Options{Index: x, Recorder: recorder, Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		return err
+	}
+	m := decisions{verifier: v, slice: b.slice}
+	hot := min(keys, population.Hot)
+	sides := []stats.Side{
+		{Name: "the bare hash and clock", Measure: m.bare(askerOf(people.Keys, hot))},
+		{Name: "hits", Measure: m.verify(askerOf(people.Keys, hot), verifier.CodeValid, 1)},
+		{Name: "misses", Measure: m.verify(askerOf(unknown, hot), verifier.CodeKeyInvalid, 1)},
+		{Name: "hits on all cores", Measure: m.verify(askerOf(people.Keys, hot), verifier.CodeValid, runtime.NumCPU())},
+		{Name: "hits on any key", Measure: m.verify(askerOf(people.Keys, keys), verifier.CodeValid, 1)},
+	}
+	samples, err := stats.Alternate(b.rounds, sides)
+	if err != nil {
+		return err
+	}
+	b.addInProcess(keys, hot, samples)
+	b.report.Add(report.Row{
+		What: fmt.Sprintf("%s keys: memory of the index", report.Count(float64(keys))), Metric: b.official(keys, b.many, "index_bytes_per_key"),
+		Value: bytesPerKey, Unit: "B a key",
+	})
+	if keys == b.keys {
+		allocations := m.allocations(askerOf(people.Keys, hot))
+		b.report.Add(report.Row{What: "allocations of a Verify", Metric: "verify_inprocess_allocs", Value: allocations, Unit: "allocations"})
+	}
+	return nil
+}
+
+// official is the metric where this size is the one that counts.
+func (b *bench) official(keys, counts int, metric string) string {
+	if keys == counts {
+		return metric
+	}
+	return ""
+}
+
+func (b *bench) addInProcess(keys, hot int, samples [][]stats.Sample) {
+	bare, hits, misses, all, any := samples[0][0], samples[1][0], samples[2][0], samples[3][0], samples[4][0]
+	name := func(what string) string {
+		return fmt.Sprintf("%s keys: %s", report.Count(float64(keys)), what)
+	}
+	row := func(what, metric string, sample, beside stats.Sample) {
+		r := report.FromSample(name(what), b.official(keys, b.keys, metric), "ns", sample)
+		r.Bare = report.Count(beside.Median()) + " ns"
+		b.report.Add(r)
+	}
+	row(fmt.Sprintf("a hit, of %s hot ones, 1 core", report.Count(float64(hot))), "verify_inprocess_ns", hits, bare)
+	row("a miss, 1 core", "", misses, bare)
+	if keys > hot {
+		row("a hit, of any, 1 core", "", any, bare)
+	}
+	b.report.Add(report.FromSample(name("a miss against a hit"), b.official(keys, b.keys, "verify_miss_ratio"), "ratio", misses.Ratios(hits)))
+	// ns a call on each core: without contention, as many as on one.
+	b.report.Add(report.FromSample(name(fmt.Sprintf("what each of %d cores does of one alone", runtime.NumCPU())), "", "ratio", hits.Ratios(all)))
+}
+
+// buildIndex fills an index, and tells what it occupies for each key once every key was
+// asked for.
+func buildIndex(people *population.Population) (*keyindex.Index, float64, error) {
+	before := heap()
+	x := keyindex.New()
+	if err := people.Fill(x); err != nil {
+		return nil, 0, err
+	}
+	if err := useAll(x, people); err != nil {
+		return nil, 0, err
+	}
+	return x, float64(heap()-before) / float64(people.Keys.Count()), nil
+}
+
+// useAll asks for every key once.
+func useAll(x *keyindex.Index, people *population.Population) error {
+	v, err := verifier.New(verifier.Options{Index: x})
+	if err != nil {
+		return err
+	}
+	all := askerOf(people.Keys, people.Keys.Count())
+	for number := range people.Keys.Count() {
+		if d := v.Verify(context.Background(), all.request(number)); !d.Valid() {
+			return fmt.Errorf("key %d is %s", number, d.Code)
+		}
+	}
+	return nil
+}
+
+// heap is what is in use after a garbage collection, in bytes.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // what finalizers and pools held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// discard is a store that keeps nothing: what a recorder costs a request does not depend on it.
+type discard struct{}
+
+func (discard) Add(context.Context, *usage.Rollup) error { return nil }

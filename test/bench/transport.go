@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/claviger-dev/claviger/test/bench/cpu"
+	"github.com/claviger-dev/claviger/test/bench/load"
+	"github.com/claviger-dev/claviger/test/bench/report"
+	"github.com/claviger-dev/claviger/test/bench/stats"
+)
+
+// The figures of a server under load, in this order.
+const (
+	perSecond = iota // requests answered
+	cpuTime          // µs of processor time that the server used for one
+)
+
+// saturated measures a server that is asked as fast as it answers.
+func (b *bench) saturated(name string, process int, l *load.Load) stats.Side {
+	return stats.Side{Name: name, Measure: func() ([]float64, error) {
+		before, err := cpu.Used(process)
+		if err != nil {
+			return nil, err
+		}
+		count, took, err := l.Saturate(b.slice)
+		if err != nil {
+			return nil, err
+		}
+		after, err := cpu.Used(process)
+		if err != nil {
+			return nil, err
+		}
+		used := float64((after - before).Nanoseconds()) / float64(time.Microsecond)
+		return []float64{float64(count) / took.Seconds(), used / float64(max(count, 1))}, nil
+	}}
+}
+
+// open connects to a server. The connections are closed at the end of the run.
+func (b *bench) open(connect func() (load.Peer, error), records load.Records, hot int) (*load.Load, error) {
+	return b.openSome(connections, connect, records, hot)
+}
+
+func (b *bench) openSome(connections int, connect func() (load.Peer, error), records load.Records, hot int) (*load.Load, error) {
+	l, err := load.Open(connections, connect, records, hot)
+	if err != nil {
+		return nil, err
+	}
+	b.cleanup(l.Close)
+	return l, nil
+}
+
+// addTransport adds two rows: how many requests are answered, and what one costs the server, each
+// against the bare server.
+func (b *bench) addTransport(what, metric string, verifier, bare []stats.Sample) {
+	row := report.FromSample(what+": requests/s", metric, "ratio", verifier[perSecond].Ratios(bare[perSecond]))
+	row.Measured, row.Bare = report.Count(verifier[perSecond].Median())+"/s", report.Count(bare[perSecond].Median())+"/s"
+	b.report.Add(row)
+	row = report.FromSample(what+": processor time of the server, bare by verifier", "", "ratio", bare[cpuTime].Ratios(verifier[cpuTime]))
+	row.Measured, row.Bare = micros(verifier[cpuTime].Median()), micros(bare[cpuTime].Median())
+	b.report.Add(row)
+}
+
+// addRatio adds a row of one server's requests a second against another's.
+func (b *bench) addRatio(what, metric string, one, other []stats.Sample) {
+	row := report.FromSample(what, metric, "ratio", one[perSecond].Ratios(other[perSecond]))
+	row.Measured, row.Bare = report.Count(one[perSecond].Median())+"/s", report.Count(other[perSecond].Median())+"/s"
+	b.report.Add(row)
+}
+
+func micros(value float64) string { return fmt.Sprintf("%.1f µs", value) }
