@@ -120,26 +120,25 @@ func (o *origin) ends() error {
 
 var (
 	yamlLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
-	// What the parser quotes of a document may be of a Secret.
-	quoted = regexp.MustCompile("`[^`]*`|[a-z0-9]+_(live|test)_[0-9A-Za-z]+|[0-9A-Fa-f]{64}")
+	// What the parser quotes may be of a Secret.
+	quoted = regexp.MustCompile("`[^`]*`")
 )
-
-func masked(text string) string { return quoted.ReplaceAllString(text, "[redacted]") }
 
 // unreadable moves the lines in an error of the YAML parser to where they are in the file.
 func (o *origin) unreadable(err error) (mistakes Mistakes) {
+	last := max(1, bytes.Count(bytes.TrimRight(o.text, "\n"), []byte("\n"))+1) // the parser may have looked beyond
 	for _, text := range strings.Split(err.Error(), "\n") {
 		match := yamlLine.FindStringSubmatch(text)
 		if match == nil {
 			continue
 		}
 		if n, err := strconv.Atoi(match[1]); err == nil {
-			mistakes.add(Mistake{o.file, o.line + max(1, n) - 1, "is not YAML: " + masked(match[2])})
+			mistakes.add(Mistake{o.file, o.line + min(max(1, n), last) - 1, "is not YAML: " + masked(quoted.ReplaceAllString(match[2], redacted))})
 		}
 	}
 	if mistakes == nil {
 		text := strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
-		mistakes.add(Mistake{o.file, o.line, "is not YAML: " + masked(strings.TrimPrefix(text, "yaml: "))})
+		mistakes.add(Mistake{o.file, o.line, "is not YAML: " + masked(quoted.ReplaceAllString(strings.TrimPrefix(text, "yaml: "), redacted))})
 	}
 	return mistakes
 }

@@ -178,7 +178,7 @@ func admit[T any](l *loader, o *object, kind string, into map[types.NamespacedNa
 	}
 	typed := new(T)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.content, typed); err != nil {
-		l.mistakes.add(Mistake{o.file, o.lineOf(""), err.Error()})
+		l.mistakes.add(Mistake{o.file, o.lineOf(""), masked(err.Error())})
 		return false
 	}
 	if o.meta.UID == "" {

@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -19,6 +20,14 @@ func (m Mistake) String() string {
 	}
 	return fmt.Sprintf("%s:%d: %s", m.File, m.Line, m.Text)
 }
+
+const redacted = "[redacted]"
+
+// secrets are what looks like a key or a hash: somebody may have put one where it does not belong, and
+// rules quote what they refuse.
+var secrets = regexp.MustCompile("[a-z0-9]+_(live|test)_[0-9A-Za-z]+|[0-9A-Fa-f]{64}")
+
+func masked(text string) string { return secrets.ReplaceAllString(text, redacted) }
 
 // Mistakes are all that was found wrong in the directory, up to a maximum. They are an error.
 type Mistakes []Mistake

@@ -19,7 +19,7 @@ type origin struct {
 
 // mistake makes one of a fault in a field.
 func (o *origin) mistake(err *field.Error) Mistake {
-	return Mistake{o.file, o.lineOf(err.Field), err.Error()}
+	return Mistake{o.file, o.lineOf(err.Field), masked(err.Error())}
 }
 
 func (o *origin) mistakes(errs field.ErrorList) (all Mistakes) {
