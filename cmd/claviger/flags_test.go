@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 )
@@ -31,6 +32,19 @@ func TestTrustedProxiesAreNetworksOrAddresses(t *testing.T) {
 	for _, text := range []string{"", "proxy", "10.0.0.0/33", "10.0.0"} {
 		if got, err := parsePrefixes([]string{text}); err == nil || !strings.Contains(err.Error(), "--trusted-proxies") {
 			t.Errorf("%q was read as %v, %v; want an error that names the flag", text, got, err)
+		}
+	}
+}
+
+func TestStalenessIsBoundedByNoLessThanAHealthySilence(t *testing.T) {
+	for _, longest := range []time.Duration{0, 2 * time.Minute, 24 * time.Hour} {
+		if err := checkStaleness(longest); err != nil {
+			t.Errorf("%s: %v", longest, err)
+		}
+	}
+	for _, longest := range []time.Duration{-1, time.Second, 2*time.Minute - 1} {
+		if err := checkStaleness(longest); err == nil || !strings.Contains(err.Error(), "--max-staleness") {
+			t.Errorf("%s was answered with %v; want an error that names the flag", longest, err)
 		}
 	}
 }

@@ -27,6 +27,9 @@ func verifierCommand() *cobra.Command {
 			if options.TrustedProxies, err = parsePrefixes(trustedProxies); err != nil {
 				return err
 			}
+			if err := checkStaleness(options.MaxStaleness); err != nil {
+				return err
+			}
 			if options.Manifests != "" {
 				withoutCluster(cmd.Flags(), &options)
 			} else if options.Config, err = clusterConfig(); err != nil {
@@ -49,6 +52,8 @@ func verifierCommand() *cobra.Command {
 	flags.IntVar(&options.MaxConnections, "max-connections", serve.DefaultMaxConnections, "connections to the doors at once; more are closed")
 	flags.IntVar(&options.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource, "connections to the doors at once from one IPv4 address or IPv6 /64; more are closed")
 	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in; it is made where it is missing")
+	flags.StringVar(&options.SnapshotDir, "snapshot-dir", "", "directory of this verifier's own for snapshots of what it knows, to start from while the API server is away; empty keeps none")
+	flags.DurationVar(&options.MaxStaleness, "max-staleness", 0, "for how long keys are honoured while the API server is away, at least 2m; 0 is forever")
 	flags.StringSliceVar(&trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8,fd00::/8")
 	flags.DurationVar(&options.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "what requests that are under way get to end in")
 	return cmd
@@ -63,6 +68,14 @@ func withoutCluster(flags *pflag.FlagSet, options *serve.Options) {
 			*value = map[string]string{"listen": "127.0.0.1:8080"}[name]
 		}
 	}
+}
+
+// checkStaleness refuses what the silence between two words of a healthy API server would exceed.
+func checkStaleness(longest time.Duration) error {
+	if longest < 0 || 0 < longest && longest < 2*time.Minute {
+		return fmt.Errorf("--max-staleness must be 0 or at least 2m, because an API server with nothing to tell speaks about every minute; it is %s", longest)
+	}
+	return nil
 }
 
 // parsePrefixes reads networks; an address alone is a network of one.

@@ -3,7 +3,8 @@
 //
 // The index is believed only once every object that there was at the start has reached it. From
 // then on the feed goes on with what it has: while the API server is away nothing is
-// taken back, and when it returns the reflectors catch up within seconds.
+// taken back, and when it returns the reflectors catch up within seconds. What it has is also kept on disk, and
+// believed at the start until the API server answers.
 //
 // +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",namespace=claviger-system,resources=secrets,verbs=get;list;watch
@@ -14,9 +15,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/snapshot"
 )
 
 // Options are what a Feed is made of.
@@ -38,25 +40,35 @@ type Options struct {
 	Log   logr.Logger
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
+	// SnapshotDir is where the index is kept on disk, to start from while the API server is away;
+	// empty: nowhere.
+	SnapshotDir string
+	// MaxStaleness is for how long the index is believed when the API server is not heard of; zero: forever. It
+	// speaks about every minute, so less than two makes no sense.
+	MaxStaleness time.Duration
 	// Clock is the time; nil: the system's.
 	Clock clock.WithTicker
 }
 
 // Feed feeds an index.
 type Feed struct {
-	log        logr.Logger
-	clock      clock.WithTicker
-	parts      []*part
-	contacts   *contacts
-	emptyLists *prometheus.CounterVec
-	synced     atomic.Bool // once true, always true
+	log          logr.Logger
+	clock        clock.WithTicker
+	index        *keyindex.Index
+	parts        []*part
+	contacts     *contacts
+	emptyLists   *prometheus.CounterVec
+	synced       atomic.Bool // with the API server; once true, always true
+	keeper       *snapshot.Keeper
+	restored     atomic.Pointer[restored]
+	maxStaleness time.Duration
 }
 
 // part is the feeding of one kind.
 type part struct {
 	name string
 	live func() bool // a whole list has reached the index
-	run  func(context.Context)
+	run  func(context.Context, *barrier)
 }
 
 // New makes a Feed. Nothing is asked of the API server before Run.
@@ -64,7 +76,7 @@ func New(o Options) (*Feed, error) {
 	if o.Config == nil || o.Index == nil || o.Namespace == "" {
 		return nil, errors.New("feed: Options.Config, Namespace and Index must all be set")
 	}
-	f := &Feed{log: o.Log, clock: o.Clock, emptyLists: newEmptyLists()}
+	f := &Feed{log: o.Log, clock: o.Clock, index: o.Index, emptyLists: newEmptyLists(), maxStaleness: o.MaxStaleness}
 	if f.clock == nil {
 		f.clock = clock.RealClock{}
 	}
@@ -74,6 +86,11 @@ func New(o Options) (*Feed, error) {
 	if o.Registerer != nil {
 		if err := f.register(o.Registerer); err != nil {
 			return nil, fmt.Errorf("feed: registering metrics: %w", err)
+		}
+	}
+	if o.SnapshotDir != "" {
+		if err := f.keepSnapshots(o); err != nil {
+			return nil, fmt.Errorf("feed: %w", err)
 		}
 	}
 	return f, nil
@@ -104,7 +121,8 @@ func add[Object client.Object, ID comparable](f *Feed, config *rest.Config, over
 	if err != nil {
 		return err
 	}
-	f.parts = append(f.parts, &part{name: k.name, live: store.live.Load, run: func(ctx context.Context) {
+	f.parts = append(f.parts, &part{name: k.name, live: store.live.Load, run: func(ctx context.Context, held *barrier) {
+		store.held = held
 		store.confirmEmpty = func() error { return f.confirmEmpty(ctx, from) }
 		follow(ctx, from, k.empty(), store, func(err error) { f.troubled(k.name, err) })
 	}})
@@ -120,29 +138,19 @@ func (f *Feed) troubled(resource string, err error) {
 
 // Run feeds the index until the context ends.
 func (f *Feed) Run(ctx context.Context) error {
+	held, err := f.restore(ctx)
+	if err != nil {
+		f.log.Error(err, "starting without a snapshot")
+	}
 	var running sync.WaitGroup
 	for _, p := range f.parts {
-		running.Go(func() { p.run(ctx) })
+		running.Go(func() { p.run(ctx, held) })
 	}
-	running.Wait()
-	return nil
-}
-
-// Ready says what is missing until everything that there was at the start is in the index.
-// It never goes back: what came to be known stays known when the API server is away.
-func (f *Feed) Ready() error {
-	if f.synced.Load() {
+	if f.keeper == nil {
+		running.Wait()
 		return nil
 	}
-	var missing []string
-	for _, p := range f.parts {
-		if !p.live() {
-			missing = append(missing, p.name)
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("waiting for the API server to list %s", strings.Join(missing, ", "))
-	}
-	f.synced.Store(true)
-	return nil
+	running.Go(func() { f.keeper.Run(ctx) })
+	running.Wait()
+	return f.keeper.Dir.Close()
 }

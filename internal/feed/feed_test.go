@@ -64,17 +64,30 @@ func newTenant(t *testing.T) *tenant {
 	n.operator, n.namespace = n.newNamespace("operator-"), n.newNamespace("tenant-")
 	n.workspace = &v1alpha1.Workspace{ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "shop"}}
 	n.create(n.workspace)
-	n.key = &v1alpha1.ApiKey{ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: "k"}}
+	n.addKey("k")
+	return n
+}
+
+// another is a second working key of the same tenant.
+func (n *tenant) another(name string) *tenant {
+	n.Helper()
+	other := *n
+	other.addKey(name)
+	return &other
+}
+
+func (n *tenant) addKey(name string) {
+	n.Helper()
+	n.key = &v1alpha1.ApiKey{ObjectMeta: metav1.ObjectMeta{Namespace: n.namespace, Name: name}}
 	n.key.Spec.WorkspaceRef.Name = "shop"
 	n.create(n.key)
 	key, err := token.New("ak", "live")
 	if err != nil {
-		t.Fatal(err)
+		n.Fatal(err)
 	}
 	n.hash = key.Hash()
 	n.secret = n.credential(n.key).Secret(n.operator)
 	n.create(n.secret)
-	return n
 }
 
 func (n *tenant) credential(k *v1alpha1.ApiKey) credential.Credential {

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"errors"
+	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -25,6 +26,11 @@ type collector struct {
 var (
 	syncedDesc = prometheus.NewDesc("claviger_feed_synced",
 		"1 once everything that there was at the start is in the index.", nil, nil)
+	stalenessDesc = prometheus.NewDesc("claviger_feed_staleness_seconds",
+		"How long ago the API server was last heard of, for the resource of which it was not heard for longest, or of the snapshot that is served from; "+
+			"up to about a minute is normal, and +Inf is that nobody knows.", nil, nil)
+	sourceDesc = prometheus.NewDesc("claviger_feed_source",
+		"1 for where the index is from: api or snapshot; neither before it is ready.", []string{"source"}, nil)
 	contactDesc = prometheus.NewDesc("claviger_feed_last_contact_timestamp_seconds",
 		"When the API server was last heard of, by resource. It speaks about every minute even if nothing changes.", []string{"resource"}, nil)
 )
@@ -32,20 +38,36 @@ var (
 // Describe implements prometheus.Collector.
 func (collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- syncedDesc
+	descriptions <- stalenessDesc
+	descriptions <- sourceDesc
 	descriptions <- contactDesc
 }
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(collected chan<- prometheus.Metric) {
-	synced := 0.0
-	if c.feed.Ready() == nil {
-		synced = 1
+	live := c.feed.live()
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		collected <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	collected <- prometheus.MustNewConstMetric(syncedDesc, prometheus.GaugeValue, synced)
+	gauge(syncedDesc, number(live))
+	gauge(sourceDesc, number(live), "api")
+	gauge(sourceDesc, number(!live && c.feed.restored.Load() != nil), "snapshot")
+	staleness := math.Inf(1)
+	if age := c.feed.staleness(); age != forever {
+		staleness = age.Seconds()
+	}
+	gauge(stalenessDesc, staleness)
 	for _, contact := range c.feed.contacts.byResource {
 		if age, ok := c.feed.contacts.age(contact); ok {
 			at := c.feed.clock.Now().Add(-age)
-			collected <- prometheus.MustNewConstMetric(contactDesc, prometheus.GaugeValue, float64(at.UnixNano())/1e9, contact.resource)
+			gauge(contactDesc, float64(at.UnixNano())/1e9, contact.resource)
 		}
 	}
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -21,6 +21,8 @@ type Options struct {
 	// Ready says what is missing before questions can be answered; nil: nothing ever is.
 	// It is asked for every request.
 	Ready func() error
+	// Note is what to know of a verifier that is ready, for /readyz; nil or empty: nothing.
+	Note func() string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may,
@@ -36,6 +38,7 @@ type Options struct {
 type handler struct {
 	verifier *verifier.Verifier
 	ready    func() error
+	note     func() string
 	bearer   bearer
 	log      logr.Logger
 	metrics  *metrics
@@ -47,11 +50,14 @@ type handler struct {
 // NewHandler makes the doors. It fails where its metrics are registered already.
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
-		verifier: v, ready: o.Ready, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), parameter: o.QueryKey},
+		verifier: v, ready: o.Ready, note: o.Note, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), parameter: o.QueryKey},
 		log: o.Log, metrics: newMetrics(), now: o.Now,
 	}
 	if h.ready == nil {
 		h.ready = func() error { return nil }
+	}
+	if h.note == nil {
+		h.note = func() string { return "" }
 	}
 	if h.now == nil {
 		h.now = time.Now

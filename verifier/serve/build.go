@@ -77,13 +77,19 @@ func newSource(o Options, index *keyindex.Index, registry prometheus.Registerer)
 	}
 	return feed.New(feed.Options{
 		Config: o.Config, Namespace: o.Namespace, Index: index,
+		SnapshotDir: o.SnapshotDir, MaxStaleness: o.MaxStaleness,
 		Log: o.Log.WithName("feed"), Registerer: registry,
 	})
 }
 
 func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
+	var note func() string
+	if keys, ok := p.keys.(interface{ Note() string }); ok {
+		note = keys.Note
+	}
 	p.doors, err = httpapi.NewHandler(decider, httpapi.Options{
 		Ready:          p.keys.Ready,
+		Note:           note,
 		TrustedProxies: o.TrustedProxies,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,

@@ -30,6 +30,10 @@ type Options struct {
 	Config    *rest.Config
 	// Namespace is the operator's, where the hashes are.
 	Namespace string
+	// SnapshotDir is where to keep what to start from while the API server is away; empty: nowhere.
+	SnapshotDir string
+	// MaxStaleness is for how long keys are believed when the API server is not heard of; zero: forever.
+	MaxStaleness time.Duration
 	// Listen is the address of the doors, AdminListen that of the protected port; without a
 	// cluster that may be empty, or else must be a loopback address, since nobody is asked who they are.
 	Listen, AdminListen string
