@@ -1,8 +1,9 @@
 // Package verifier decides whether a request may pass: whose key it bears, and whether that
-// key may do what is asked, now, from there, this often. It is the data plane as a library; its
-// doors are in the packages below it.
+// key may do what is asked, now, from there, this often. It is the data plane as a library, for use
+// inside a service; its doors are in the packages below it, package httpapi with a middleware for net/http.
 //
-// A decision is made in memory. It waits for no API server, no database and no other request.
+// A decision is made in memory. It waits for no API server, no database and no other request,
+// and takes no memory of its own.
 package verifier
 
 import (
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
@@ -29,8 +31,13 @@ type Recorder interface {
 
 // Options are what a Verifier is made of.
 type Options struct {
-	// Index holds the keys. A feed keeps it true.
+	// Source is where the keys come from. Run follows it.
+	Source Source
+	// Index holds keys that somebody else keeps true; it is set instead of a Source, within this
+	// module.
 	Index *keyindex.Index
+	// Log gets what an operator should know; the zero Logger keeps it to itself.
+	Log logr.Logger
 	// Recorder is told of decisions; nil: nobody is.
 	Recorder Recorder
 	// Registerer gets the metrics; nil: they are kept from view.
@@ -56,21 +63,30 @@ type Verifier struct {
 	recorder Recorder
 	now      func() time.Time
 	metrics  *metrics
+	keys     follower        // nil: somebody else keeps the index true
 	sources  *throttle.Table // of invalid keys
 }
 
-// New makes a Verifier. It fails where the options lack an index or its metrics are
-// registered already.
+// New makes a Verifier. It fails where the options lack a source, the source is a directory with a mistake
+// in it, or its metrics are registered already.
 func New(o Options) (*Verifier, error) {
-	if o.Index == nil {
-		return nil, errors.New("verifier: set Options.Index, or there is nothing to verify keys against")
+	if (o.Source == nil) == (o.Index == nil) {
+		return nil, errors.New("verifier: set Options.Source to a Cluster or a Directory, or there is nothing to verify keys against")
 	}
-	v := &Verifier{index: o.Index, recorder: o.Recorder, now: o.Now, metrics: newMetrics(o.Index)}
+	v := &Verifier{index: o.Index, recorder: o.Recorder, now: o.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}
 	perMinute := cmp.Or(o.InvalidKeysPerMinute, DefaultInvalidKeysPerMinute)
 	v.sources = throttle.New(throttle.Options{PerMinute: perMinute, Burst: perMinute, Size: rememberedSources})
+	if o.Source != nil {
+		v.index = keyindex.New()
+		var err error
+		if v.keys, err = o.Source.open(parts{v.index, o.Log, o.Registerer, v.now}); err != nil {
+			return nil, err
+		}
+	}
+	v.metrics = newMetrics(v.index)
 	if o.Registerer != nil {
 		if err := v.metrics.register(o.Registerer); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 
 // Options are what the doors need besides a Verifier.
 type Options struct {
-	// Ready says what is missing before questions can be answered; nil: nothing ever is.
+	// Ready says what is missing before questions can be answered; nil: the verifier says so.
 	// It is asked for every request.
 	Ready func() error
 	// Note is what to know of a verifier that is ready, for /readyz; nil or empty: nothing.
@@ -54,7 +54,7 @@ func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 		log: o.Log, metrics: newMetrics(), now: o.Now,
 	}
 	if h.ready == nil {
-		h.ready = func() error { return nil }
+		h.ready = v.Ready
 	}
 	if h.note == nil {
 		h.note = func() string { return "" }

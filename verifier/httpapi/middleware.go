@@ -34,7 +34,7 @@ func Always(r Requirements) func(*http.Request) Requirements {
 type MiddlewareOptions struct {
 	// Require says what a request requires; nil: nothing but a good key.
 	Require func(*http.Request) Requirements
-	// Ready says what is missing before keys can be told apart; nil: nothing ever is.
+	// Ready says what is missing before keys can be told apart; nil: the verifier says so.
 	Ready func() error
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
@@ -57,7 +57,7 @@ func Middleware(v *verifier.Verifier, o MiddlewareOptions) func(http.Handler) ht
 		m.options.Require = Always(Requirements{})
 	}
 	if o.Ready == nil {
-		m.options.Ready = func() error { return nil }
+		m.options.Ready = v.Ready
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
