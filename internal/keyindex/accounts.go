@@ -30,9 +30,19 @@ type ceiling struct {
 // boundsUnder are the bounds of the account's keys in a workspace.
 func (a *account) boundsUnder(w *workspace) scope.ResourceBounds {
 	if c := &a.ceiling; c.workspace != w || c.catalogue != w.edition || c.account != a.edition {
-		a.ceiling = ceiling{w, w.edition, a.edition, scope.NewResourceBounds(grantsOf(a.object.Spec.Grants), texted(a.object.Spec.Scopes), w.catalogue)}
+		a.ceiling = ceiling{w, w.edition, a.edition, scope.NewResourceBounds(wellFormedGrants(grantsOf(a.object.Spec.Grants)), a.scopes(), w.catalogue)}
 	}
 	return a.ceiling.bounds
+}
+
+// scopes are the account's. Without any there is no ceiling, so where all of them are malformed
+// one that covers nothing is left.
+func (a *account) scopes() []string {
+	scopes := wellFormed(texted(a.object.Spec.Scopes))
+	if len(scopes) == 0 && len(a.object.Spec.Scopes) > 0 {
+		return []string{""}
+	}
+	return scopes
 }
 
 // SetServiceAccount takes note of a ServiceAccount, new or changed. The index keeps the

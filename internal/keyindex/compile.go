@@ -66,16 +66,20 @@ func grant(class *policy.Class, p *profile) {
 	}
 	granted := wellFormed(p.spec.Scopes)
 	class.Scopes = bounds.Effective(granted)
-	grants := slices.Clone(p.spec.Grants)
-	for i := range grants {
-		grants[i].Scopes = wellFormed(grants[i].Scopes)
-	}
-	class.Grants = bounds.Compile(grants, granted)
+	class.Grants = bounds.Compile(wellFormedGrants(p.spec.Grants), granted)
 }
 
 // wellFormed leaves out what is no scope. The schema refuses it; what matches it is undefined.
 func wellFormed(scopes []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return scope.Validate(s) != nil })
+}
+
+func wellFormedGrants(grants []scope.Grant) []scope.Grant {
+	list := slices.Clone(grants)
+	for i := range list {
+		list[i].Scopes = wellFormed(list[i].Scopes)
+	}
+	return list
 }
 
 func grantsOf(grants []v1alpha1.Grant) []scope.Grant {
