@@ -46,14 +46,27 @@ func AppendRetryAfter(b []byte, d *verifier.Decision) []byte {
 // seconds rounds up, so that who waits that long has waited long enough.
 func seconds(d time.Duration) int64 { return max(0, int64((d+time.Second-1)/time.Second)) }
 
-// appendItem names a limit by its span; where another has the same, by its KeyLimit too; and
-// where even then two are alike, with a number.
+// appendItem begins the item of a limit in a list.
 func appendItem(b []byte, limits *verifier.Limits, i int) []byte {
+	if i > 0 {
+		b = append(b, ", "...)
+	}
+	b = append(b, '"')
+	b = appendName(b, limits, i, appendQuoted)
+	return append(b, '"')
+}
+
+// AppendLimitName names a limit: after its span; where another has the same, after its KeyLimit
+// too; and where even then two are alike, with a number.
+func AppendLimitName(b []byte, limits *verifier.Limits, i int) []byte {
+	return appendName(b, limits, i, func(b []byte, name string) []byte { return append(b, name...) })
+}
+
+func appendName(b []byte, limits *verifier.Limits, i int, appendText func([]byte, string) []byte) []byte {
 	var (
-		one       = limits.At(i)
-		spans     int // limits of this span
-		before    int // limits before this one of its name and span
-		separator = ""
+		one    = limits.At(i)
+		spans  int // limits of this span
+		before int // limits before this one of its name and span
 	)
 	for j := range limits.Len() {
 		other := limits.At(j)
@@ -65,18 +78,14 @@ func appendItem(b []byte, limits *verifier.Limits, i int) []byte {
 			before++
 		}
 	}
-	if i > 0 {
-		separator = ", "
-	}
-	b = append(append(b, separator...), '"')
 	if spans > 1 {
-		b = append(appendQuoted(b, one.Name), '-')
+		b = append(appendText(b, one.Name), '-')
 	}
 	b = AppendSpan(b, one.Per)
 	if before > 0 {
 		b = strconv.AppendInt(append(b, '-'), int64(before)+1, 10)
 	}
-	return append(b, '"')
+	return b
 }
 
 // AppendSpan appends what people call a span: minute, or 30s.

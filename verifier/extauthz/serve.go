@@ -1,0 +1,92 @@
+package extauthz
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+)
+
+// What a slow or hostile client can hold up is bounded.
+const (
+	// MaxMessage is the longest message that is read, in bytes: four times all the headers that
+	// Envoy lets through unless it is told otherwise.
+	MaxMessage = 256 << 10
+
+	// Envoy keeps a connection for each of its threads, and has many requests under way on it.
+	maxStreams        = 1024
+	maxHeaderBytes    = 16 << 10
+	connectionTimeout = 5 * time.Second
+	connectionWindow  = 1 << 20
+	streamWindow      = 256 << 10
+	idleTimeout       = 15 * time.Minute
+	// A connection ends after a time, so that verifiers that were added get their share.
+	maxAge      = 30 * time.Minute
+	maxAgeGrace = 30 * time.Second
+	// Of a peer that says nothing it is asked whether it is still there.
+	askAfter  = time.Minute
+	answerIn  = 20 * time.Second
+	leastPing = 10 * time.Second // between two such questions from a peer
+)
+
+// Serve answers on a listener until the context ends, and then finishes what was begun, for
+// as long as the timeout allows.
+func (s *Server) Serve(ctx context.Context, listener net.Listener, shutdownTimeout time.Duration) error {
+	health := newHealth(s.ready)
+	server := grpc.NewServer(s.options(health)...)
+	server.RegisterService(&service, s)
+	grpc_health_v1.RegisterHealthServer(server, health)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go health.follow(watching)
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	health.end()
+	finished := make(chan struct{})
+	go func() {
+		server.GracefulStop()
+		close(finished)
+	}()
+	timeout := time.NewTimer(shutdownTimeout)
+	defer timeout.Stop()
+	select {
+	case <-finished:
+		return nil
+	case <-timeout.C:
+		server.Stop()
+		return fmt.Errorf("some requests were cut off: %w", context.DeadlineExceeded)
+	}
+}
+
+func (s *Server) options(health *healthServer) []grpc.ServerOption {
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.StreamInterceptor(health.untilEnd),
+		grpc.MaxRecvMsgSize(MaxMessage),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(connectionTimeout),
+		// Windows that never grow: messages are short.
+		grpc.StaticConnWindowSize(connectionWindow),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: idleTimeout, MaxConnectionAge: maxAge, MaxConnectionAgeGrace: maxAgeGrace, Time: askAfter, Timeout: answerIn,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPing, PermitWithoutStream: true}),
+	}
+	if s.tls != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.tls)))
+	}
+	return options
+}
