@@ -55,6 +55,7 @@ func verifierCommand() *cobra.Command {
 	flags.StringVar(&options.SnapshotDir, "snapshot-dir", "", "directory of this verifier's own for snapshots of what it knows, to start from while the API server is away; empty keeps none")
 	flags.DurationVar(&options.MaxStaleness, "max-staleness", 0, "for how long keys are honoured while the API server is away, at least 2m; 0 is forever")
 	flags.StringSliceVar(&trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8,fd00::/8")
+	flags.StringVar(&options.QueryKey, "query-key", "", "parameter of the client's URL that may hold a key, for example api_key; URLs end up in logs, so that keys do too (empty: none may)")
 	flags.DurationVar(&options.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "what requests that are under way get to end in")
 	return cmd
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
-func stranger(t *testing.T) string {
+func stranger(t testing.TB) string {
 	t.Helper()
 	key, err := token.New("ak", "live")
 	if err != nil {
@@ -119,6 +119,7 @@ func TestForwardAuthenticationTellsWhoCalls(t *testing.T) {
 	f := newFixture(t, func(s *spec) {
 		s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"}
 		s.Environment = v1alpha1.EnvironmentTest
+		s.Entity = &v1alpha1.Entity{Kind: "Department", ID: "logistics", Department: "operations"}
 	})
 	indextest.SetAccount(f.index, "robot")
 	for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS", "HEAD", "BREW"} {
@@ -128,14 +129,17 @@ func TestForwardAuthenticationTellsWhoCalls(t *testing.T) {
 			t.Fatalf("%s: status %d: %s", method, w.Code, w.Body)
 		}
 		for name, want := range map[string]string{
-			"X-Claviger-Key-Id":          string(indextest.UID("key", "k")),
-			"X-Claviger-Key-Name":        "k",
-			"X-Claviger-Namespace":       "tenant",
-			"X-Claviger-Workspace-Id":    "tenant/shop",
-			"X-Claviger-Environment":     "test",
-			"X-Claviger-Service-Account": "robot",
-			"X-Claviger-Scopes":          "read write",
-			"Cache-Control":              "no-store",
+			"X-Claviger-Key-Id":            string(indextest.UID("key", "k")),
+			"X-Claviger-Key-Name":          "k",
+			"X-Claviger-Namespace":         "tenant",
+			"X-Claviger-Workspace-Id":      "tenant/shop",
+			"X-Claviger-Environment":       "test",
+			"X-Claviger-Service-Account":   "robot",
+			"X-Claviger-Scopes":            "read write",
+			"X-Claviger-Entity-Kind":       "Department",
+			"X-Claviger-Entity-Id":         "logistics",
+			"X-Claviger-Entity-Department": "operations",
+			"Cache-Control":                "no-store",
 		} {
 			if got := w.Header().Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", method, name, got, want)
@@ -149,7 +153,7 @@ func TestForwardAuthenticationTellsWhoCalls(t *testing.T) {
 func TestIdentityHeadersAreThereEvenIfTheySayNothing(t *testing.T) {
 	f := newFixture(t, func(s *spec) { s.Scopes = nil })
 	w := f.do("GET", "/v1/auth", "", "X-API-Key: "+f.key)
-	for _, name := range []string{"X-Claviger-Service-Account", "X-Claviger-Scopes"} {
+	for _, name := range []string{"X-Claviger-Service-Account", "X-Claviger-Scopes", "X-Claviger-Entity-Kind", "X-Claviger-Entity-Id", "X-Claviger-Entity-Department"} {
 		if values := w.Header()[name]; len(values) != 1 || values[0] != "" {
 			t.Errorf("%s is %q, want one empty value", name, values)
 		}

@@ -1,9 +1,10 @@
 package httpapi
 
 import (
+	"net/http"
+
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
-	"net/http"
 )
 
 // header gathers the header fields of an answer. All of their values are made in two pieces

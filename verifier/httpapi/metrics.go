@@ -37,8 +37,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 // statuses are all that doors answer.
 var statuses = []int{
 	http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-	http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-	http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
+	http.StatusInternalServerError, http.StatusServiceUnavailable,
 }
 
 // durations are the histograms of one door, each looked up but once, and only when it is

@@ -91,6 +91,7 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 		Ready:          p.keys.Ready,
 		Note:           note,
 		TrustedProxies: o.TrustedProxies,
+		QueryKey:       o.QueryKey,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,
 	})

@@ -55,6 +55,8 @@ type Options struct {
 	UsageDB string
 	// TrustedProxies may say whose request they pass on.
 	TrustedProxies []netip.Prefix
+	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may.
+	QueryKey string
 	// ShutdownTimeout is what requests get to end in.
 	ShutdownTimeout time.Duration
 	Log             logr.Logger
