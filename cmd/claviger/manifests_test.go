@@ -77,19 +77,32 @@ spec: {workspaceRef: {name: shop}, environment: test, ttl: 1h}
 	stop()
 }
 
-func TestADirectoryWithMistakesIsRefusedAtTheStart(t *testing.T) {
+func TestADirectoryWithMistakesIsRefused(t *testing.T) {
 	directory := t.TempDir()
 	write(t, directory, "keys.yaml", "apiVersion: keys.claviger.dev/v1alpha1\nkind: ApiKey\nmetadata: {name: a}\nspec:\n  scopes: [a]\n")
-	output, err := claviger("verifier", "--manifests", directory, "--listen=127.0.0.1:0").CombinedOutput()
-	if err == nil || !strings.Contains(string(output), "\nkeys.yaml:4: spec.workspaceRef: Required value") {
-		t.Errorf("it ended with %v, and said:\n%s", err, output)
+	for _, flag := range []string{"--listen=127.0.0.1:0", "--check"} {
+		output, err := claviger("verifier", "--manifests", directory, flag).CombinedOutput()
+		if err == nil || !strings.Contains(string(output), "\nkeys.yaml:4: spec.workspaceRef: Required value") {
+			t.Errorf("with %s it ended with %v, and said:\n%s", flag, err, output)
+		}
+	}
+	if output, err := claviger("verifier", "--manifests", "../../examples/edge", "--check").CombinedOutput(); err != nil {
+		t.Errorf("one without ended with %v, and said:\n%s", err, output)
 	}
 }
 
-func TestWithoutAClusterMetricsAreForThisMachine(t *testing.T) {
-	output, err := claviger("verifier", "--manifests", "../../examples/edge", "--listen=127.0.0.1:0", "--admin-listen=:0").CombinedOutput()
-	if err == nil || !strings.Contains(string(output), "loopback") {
-		t.Errorf("it ended with %v, and said:\n%s", err, output)
+func TestFlagsThatMakeNoSenseWithoutAClusterAreRefused(t *testing.T) {
+	for flag, says := range map[string]string{
+		"--admin-listen=:0":     "must be a loopback address",
+		"--snapshot-dir=x":      "leave it out",
+		"--max-staleness=5m":    "leave it out",
+		"--kubeconfig=x":        "leave it out",
+		"--listen=somewhere:-1": "choose another address",
+	} {
+		output, err := claviger("verifier", "--manifests", "../../examples/edge", "--listen=127.0.0.1:0", flag).CombinedOutput()
+		if err == nil || !strings.Contains(string(output), says) {
+			t.Errorf("with %s it ended with %v, and said:\n%s", flag, err, output)
+		}
 	}
 }
 

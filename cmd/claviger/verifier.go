@@ -1,19 +1,24 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
+	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/manifests"
 	"github.com/claviger-dev/claviger/verifier/serve"
 )
 
 func verifierCommand() *cobra.Command {
 	var (
 		options        serve.Options
+		check          bool
 		trustedProxies []string
 		logLevel       string
 	)
@@ -30,9 +35,15 @@ func verifierCommand() *cobra.Command {
 			if err := checkStaleness(options.MaxStaleness); err != nil {
 				return err
 			}
+			if check {
+				return checkManifests(options)
+			}
 			if options.Manifests != "" {
-				withoutCluster(cmd.Flags(), &options)
-			} else if options.Config, err = clusterConfig(); err != nil {
+				err = withoutCluster(cmd.Flags(), &options)
+			} else {
+				options.Config, err = clusterConfig()
+			}
+			if err != nil {
 				return err
 			}
 			options.Log.Info("Starting the verifier", "version", versionText())
@@ -43,6 +54,7 @@ func verifierCommand() *cobra.Command {
 	commonFlags(cmd, &options.Namespace, &logLevel)
 	flags := cmd.Flags()
 	flags.StringVar(&options.Manifests, "manifests", "", "directory with manifests to take the keys from, instead of a cluster; then --listen is 127.0.0.1:8080 unless it is set, usage is counted only with --usage-db, and --admin-listen is plain HTTP, on this machine and only if it is set")
+	flags.BoolVar(&check, "check", false, "say whether the directory of --manifests is right, and end")
 	flags.StringVar(&options.Listen, "listen", ":8080", "address of the doors, /healthz and /readyz")
 	flags.StringVar(&options.AdminListen, "admin-listen", ":8443", "address of the protected port: metrics, usage and profiles over HTTPS")
 	flags.StringVar(&options.CertDir, "cert-dir", "/var/run/claviger/certs", "directory with tls.crt and tls.key for the protected port; they may appear later")
@@ -60,8 +72,13 @@ func verifierCommand() *cobra.Command {
 	return cmd
 }
 
-// withoutCluster takes back the defaults that are for a pod.
-func withoutCluster(flags *pflag.FlagSet, options *serve.Options) {
+// withoutCluster takes back the defaults that are for a pod, and refuses what is about a cluster.
+func withoutCluster(flags *pflag.FlagSet, options *serve.Options) error {
+	for _, name := range []string{"namespace", config.KubeconfigFlagName, "cert-dir", "snapshot-dir", "max-staleness"} {
+		if flags.Changed(name) {
+			return fmt.Errorf("--%s is about a cluster and means nothing with --manifests: leave it out", name)
+		}
+	}
 	for name, value := range map[string]*string{
 		"listen": &options.Listen, "admin-listen": &options.AdminListen, "usage-db": &options.UsageDB,
 	} {
@@ -69,6 +86,15 @@ func withoutCluster(flags *pflag.FlagSet, options *serve.Options) {
 			*value = map[string]string{"listen": "127.0.0.1:8080"}[name]
 		}
 	}
+	return nil
+}
+
+func checkManifests(options serve.Options) error {
+	if options.Manifests == "" {
+		return errors.New("--check is about the directory of --manifests: give that, too")
+	}
+	_, err := manifests.New(manifests.Options{Directory: options.Manifests, Index: keyindex.New(), Log: options.Log})
+	return err
 }
 
 // checkStaleness refuses what the silence between two words of a healthy API server would exceed.

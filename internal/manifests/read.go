@@ -107,7 +107,7 @@ func (r *reader) list(directory string) ([]string, error) {
 	}
 	if r.entries += len(names); r.entries > maxEntries {
 		r.entries = maxEntries
-		return nil, fmt.Errorf("there are more than %d files and directories: give --manifests a directory with manifests only", maxEntries)
+		return nil, fmt.Errorf("there are more than %d files and directories: give the manifests a directory of their own", maxEntries)
 	}
 	slices.Sort(names)
 	return names, nil

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -64,7 +65,7 @@ func New(o Options) (*Source, error) {
 		return nil, err
 	}
 	if len(mistakes) > 0 {
-		return nil, fmt.Errorf("--manifests %s has mistakes in it:\n%w", o.Directory, mistakes)
+		return nil, fmt.Errorf("the manifests in %s have mistakes in them:\n%w", o.Directory, mistakes)
 	}
 	if o.Registerer != nil {
 		if err := s.metrics.register(o.Registerer); err != nil {
@@ -99,10 +100,13 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 }
 
-// look takes up what changed. A file may be half written and be valid all the same, so a change
+// look takes up what changed, and says whether there is cause to look again: something changed, or
+// there are other directories to watch. A file may be half written and be valid all the same, so a change
 // is believed when it was there twice.
 func (s *Source) look(ctx context.Context) (changed bool, err error) {
 	now := read(s.Directory)
+	moved := !slices.Equal(now.directories, s.seen.directories)
+	s.seen.directories = now.directories
 	for now.digest != s.seen.digest {
 		select {
 		case <-ctx.Done():
@@ -119,7 +123,7 @@ func (s *Source) look(ctx context.Context) (changed bool, err error) {
 		}
 		return true, err
 	}
-	return false, nil
+	return moved, nil
 }
 
 // take applies what was read, all of it or, where there are mistakes, nothing.

@@ -16,7 +16,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
-	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/token"
 )
 
 // patience is for what other goroutines have to do first.
@@ -28,23 +29,18 @@ const never = time.Hour
 type fixture struct {
 	*Source
 	directory string
-	verifier  *verifier.Verifier
 }
 
 // start follows a directory with these files.
 func start(t *testing.T, directory string, poll time.Duration, log logr.Logger) *fixture {
 	t.Helper()
-	index := keyindex.New()
 	f := &fixture{directory: directory}
 	var err error
 	f.Source, err = New(Options{
-		Directory: directory, Index: index, Log: log, Registerer: prometheus.NewRegistry(),
+		Directory: directory, Index: keyindex.New(), Log: log, Registerer: prometheus.NewRegistry(),
 		Poll: poll, Settle: 10 * time.Millisecond,
 	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if f.verifier, err = verifier.New(verifier.Options{Index: index}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -59,12 +55,16 @@ func start(t *testing.T, directory string, poll time.Duration, log logr.Logger) 
 	return f
 }
 
-func (f *fixture) code() verifier.Code {
-	return f.verifier.Verify(context.Background(), verifier.Request{Key: demoKey}).Code
+func (f *fixture) code() policy.Code {
+	var entry keyindex.Entry
+	if !f.Index.Lookup(token.HashOf(demoKey), &entry) {
+		return policy.CodeKeyInvalid
+	}
+	return policy.Check(&policy.Request{}, &entry.Record, noon)
 }
 
 // becomes waits until the demo key is answered so.
-func (f *fixture) becomes(t *testing.T, want verifier.Code) {
+func (f *fixture) becomes(t *testing.T, want policy.Code) {
 	t.Helper()
 	eventually(t, func() bool { return f.code() == want }, func() string { return "the answer is " + f.code().String() + ", want " + want.String() })
 }
@@ -98,21 +98,21 @@ func TestChangesTakeHold(t *testing.T) {
 			directory := t.TempDir()
 			good().write(t, directory)
 			f := start(t, directory, poll, logr.Discard())
-			f.becomes(t, verifier.CodeValid)
+			f.becomes(t, policy.CodeValid)
 
 			files{"keys/key.yaml": checkout + "  state: Disabled\n"}.write(t, directory)
-			f.becomes(t, verifier.CodeKeyDisabled)
+			f.becomes(t, policy.CodeKeyDisabled)
 			files{"keys/key.yaml": checkout}.write(t, directory)
-			f.becomes(t, verifier.CodeValid)
+			f.becomes(t, policy.CodeValid)
 			files{"shop.yaml": strings.Replace(shop, "spec:\n", "spec:\n  suspended: true\n", 1)}.write(t, directory)
-			f.becomes(t, verifier.CodeWorkspaceSuspended)
+			f.becomes(t, policy.CodeWorkspaceSuspended)
 			files{"shop.yaml": shop}.write(t, directory)
-			f.becomes(t, verifier.CodeValid)
+			f.becomes(t, policy.CodeValid)
 
 			removeAll(t, filepath.Join(directory, "keys"))
-			f.becomes(t, verifier.CodeKeyInvalid)
+			f.becomes(t, policy.CodeKeyInvalid)
 			files{"new/deeper/key.yaml": checkout, "new/deeper/hash.yaml": checkoutHash}.write(t, directory)
-			f.becomes(t, verifier.CodeValid)
+			f.becomes(t, policy.CodeValid)
 		})
 	}
 }
@@ -138,7 +138,7 @@ func TestAMistakeKeepsTheLastGoodState(t *testing.T) {
 			f := start(t, directory, 20*time.Millisecond, logr.Discard())
 			make(t, directory)
 			f.hasMistakes(t, true)
-			if got := f.code(); got != verifier.CodeValid {
+			if got := f.code(); got != policy.CodeValid {
 				t.Errorf("the key that worked before is answered with %s", got)
 			}
 
@@ -146,7 +146,7 @@ func TestAMistakeKeepsTheLastGoodState(t *testing.T) {
 			mended := good()
 			mended["keys/key.yaml"] = checkout + "  state: Revoked\n"
 			mended.write(t, directory)
-			f.becomes(t, verifier.CodeKeyRevoked)
+			f.becomes(t, policy.CodeKeyRevoked)
 			f.hasMistakes(t, false)
 		})
 	}
@@ -161,7 +161,7 @@ func TestASwappedMountTakesHold(t *testing.T) {
 		must(t, os.Symlink(filepath.Join("..data", name), filepath.Join(mount, name)))
 	}
 	f := start(t, mount, never, logr.Discard())
-	f.becomes(t, verifier.CodeValid)
+	f.becomes(t, policy.CodeValid)
 
 	next := good()
 	next["keys/key.yaml"] = checkout + "  state: Revoked\n"
@@ -169,7 +169,7 @@ func TestASwappedMountTakesHold(t *testing.T) {
 	must(t, os.Symlink("..2026_2", filepath.Join(mount, "..data_tmp")))
 	must(t, os.Rename(filepath.Join(mount, "..data_tmp"), filepath.Join(mount, "..data")))
 	removeAll(t, filepath.Join(mount, "..2026_1"))
-	f.becomes(t, verifier.CodeKeyRevoked)
+	f.becomes(t, policy.CodeKeyRevoked)
 }
 
 // Tools that follow a Git repository swap a link to the whole directory.
@@ -182,13 +182,13 @@ func TestASwappedDirectoryTakesHold(t *testing.T) {
 	current := filepath.Join(parent, "current")
 	must(t, os.Symlink("1", current))
 	f := start(t, current, never, logr.Discard())
-	f.becomes(t, verifier.CodeValid)
+	f.becomes(t, policy.CodeValid)
 
 	must(t, os.Symlink("2", current+"_tmp"))
 	must(t, os.Rename(current+"_tmp", current))
-	f.becomes(t, verifier.CodeKeyRevoked)
+	f.becomes(t, policy.CodeKeyRevoked)
 	files{"keys/key.yaml": checkout}.write(t, filepath.Join(parent, "2"))
-	f.becomes(t, verifier.CodeValid)
+	f.becomes(t, policy.CodeValid)
 }
 
 func (f files) flat() files {
