@@ -43,11 +43,17 @@ type Cluster struct {
 	Config *rest.Config
 	// Namespace is the operator's, which the hashes are in; usually claviger-system.
 	Namespace string
+	// SnapshotDir is where the keys' hashes are kept on disk, to start from while the API server is
+	// away; empty: nowhere. Two verifiers cannot share one.
+	SnapshotDir string
+	// MaxStaleness is for how long keys are believed when the API server is not heard of; zero: forever. It
+	// speaks about every minute, so less than two makes no sense.
+	MaxStaleness time.Duration
 }
 
 func (c Cluster) open(p parts) (follower, error) {
 	return feed.New(feed.Options{
-		Config: c.Config, Namespace: c.Namespace,
+		Config: c.Config, Namespace: c.Namespace, SnapshotDir: c.SnapshotDir, MaxStaleness: c.MaxStaleness,
 		Index: p.index, Log: p.log.WithName("feed"), Registerer: p.registerer,
 	})
 }
@@ -79,6 +85,15 @@ func (v *Verifier) Ready() error {
 		return nil
 	}
 	return v.keys.Ready()
+}
+
+// Note is what an operator should know while the verifier is ready, such as how old its knowledge
+// is; mostly empty.
+func (v *Verifier) Note() string {
+	if noting, ok := v.keys.(interface{ Note() string }); ok {
+		return noting.Note()
+	}
+	return ""
 }
 
 // WaitReady waits until Ready says so, or the context ends; then the error says what is missing.

@@ -15,9 +15,6 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/connlimit"
-	"github.com/claviger-dev/claviger/internal/feed"
-	"github.com/claviger-dev/claviger/internal/keyindex"
-	"github.com/claviger-dev/claviger/internal/manifests"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
@@ -44,14 +41,13 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	index := keyindex.New()
-	if p.keys, err = newSource(o, index, registry); err != nil {
-		return err
-	}
-	decider, err := verifier.New(verifier.Options{Index: index, Recorder: recorder, Registerer: registry})
+	decider, err := verifier.New(verifier.Options{
+		Source: sourceOf(o), Recorder: recorder, Registerer: registry, Log: o.Log,
+	})
 	if err != nil {
 		return err
 	}
+	p.verifier = decider
 	if err := p.buildDoors(o, decider, registry); err != nil {
 		return err
 	}
@@ -69,27 +65,18 @@ func (p *process) buildRecorder(ctx context.Context, o Options, registry prometh
 	return p.recorder, err
 }
 
-func newSource(o Options, index *keyindex.Index, registry prometheus.Registerer) (source, error) {
+func sourceOf(o Options) verifier.Source {
 	if o.Manifests != "" {
-		return manifests.New(manifests.Options{
-			Directory: o.Manifests, Index: index, Log: o.Log.WithName("manifests"), Registerer: registry,
-		})
+		return verifier.Directory(o.Manifests)
 	}
-	return feed.New(feed.Options{
-		Config: o.Config, Namespace: o.Namespace, Index: index,
-		SnapshotDir: o.SnapshotDir, MaxStaleness: o.MaxStaleness,
-		Log: o.Log.WithName("feed"), Registerer: registry,
-	})
+	return verifier.Cluster{
+		Config: o.Config, Namespace: o.Namespace, SnapshotDir: o.SnapshotDir, MaxStaleness: o.MaxStaleness,
+	}
 }
 
 func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
-	var note func() string
-	if keys, ok := p.keys.(interface{ Note() string }); ok {
-		note = keys.Note
-	}
 	p.doors, err = httpapi.NewHandler(decider, httpapi.Options{
-		Ready:          p.keys.Ready,
-		Note:           note,
+		Note:           decider.Note,
 		TrustedProxies: o.TrustedProxies,
 		QueryKey:       o.QueryKey,
 		Log:            o.Log.WithName("doors"),

@@ -19,6 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/connlimit"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
+	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
 	"github.com/claviger-dev/claviger/verifier/httpapi"
 )
@@ -80,14 +81,6 @@ func Run(ctx context.Context, o Options) error {
 	return p.run(ctx)
 }
 
-// source is where the keys come from: it fills the index.
-type source interface {
-	// Run goes on until ctx ends. Whatever it returns earlier ends the process.
-	Run(ctx context.Context) error
-	// Ready says what is missing until the index may be believed.
-	Ready() error
-}
-
 // process is a verifier that is ready to run.
 type process struct {
 	log             logr.Logger
@@ -95,7 +88,7 @@ type process struct {
 
 	store    *sqlite.Store           // nil: usage is not counted
 	recorder *usagerecorder.Recorder // nil where store is
-	keys     source
+	verifier *verifier.Verifier
 	doors    http.Handler
 	admin    *adminapi.Server // nil: there is no protected port
 
@@ -122,7 +115,7 @@ func (p *process) run(ctx context.Context) error {
 			}
 		})
 	}
-	start("watching for changes of keys", func() error { return p.keys.Run(background) })
+	start("watching for changes of keys", func() error { return p.verifier.Run(background) })
 	listening := []any{"doors", p.doorsListener.Addr().String()}
 	if p.admin != nil {
 		start("serving the protected port", func() error { return p.admin.Serve(background, p.adminListener) })
