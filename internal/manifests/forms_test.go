@@ -70,6 +70,53 @@ func TestEveryFormOfAKeyIsTakenUp(t *testing.T) {
 	}
 }
 
+// As kubectl get -o yaml prints it, with all that a cluster has noted.
+const fromCluster = `apiVersion: v1
+kind: List
+metadata: {resourceVersion: ""}
+items:
+- apiVersion: keys.claviger.dev/v1alpha1
+  kind: ApiKey
+  metadata:
+    name: checkout
+    namespace: default
+    uid: 6ef1a3c0-3b7e-4f27-9c7e-0e8f5a4d2b11
+    resourceVersion: "812"
+    generation: 2
+    creationTimestamp: "2026-11-20T12:00:00Z"
+    managedFields: [{manager: kubectl, operation: Update, apiVersion: keys.claviger.dev/v1alpha1, fieldsType: FieldsV1, fieldsV1: {"f:spec": {}}}]
+  spec:
+    workspaceRef: {name: shop}
+    environment: live
+    state: Active
+    delivery: {deletionPolicy: Delete, onLoss: Rotate}
+  status:
+    keyID: something
+    fieldOfALaterVersion: 1
+`
+
+func TestWhatIsTakenFromAClusterKeepsItsIdentity(t *testing.T) {
+	const uid = "6ef1a3c0-3b7e-4f27-9c7e-0e8f5a4d2b11"
+	kept := credential.Credential{
+		Hash: token.HashOf(demoKey), ApiKeyUID: uid, ApiKey: checkoutName, Generation: 1, Hint: "ak_live_…iZUh", IssuedAt: noon,
+	}
+	all := files{"shop.yaml": shop, "declared.yaml": fromCluster, "hashes.yaml": exported(t, kept)}
+	found := all.load(t)
+	if len(found.mistakes)+len(found.warnings) > 0 {
+		t.Fatal(found.mistakes, found.warnings)
+	}
+	if c := found.state.credentials[credentialID{uid, 1}]; c.Hash != kept.Hash {
+		t.Errorf("got %+v", found.state.credentials)
+	}
+
+	kept.ApiKeyUID = "0d4a7a86-7d02-44c3-8ce1-3e3e5a4a0a4f"
+	all["hashes.yaml"] = exported(t, kept)
+	mistakes := all.load(t).mistakes
+	if len(mistakes) != 1 || !strings.Contains(mistakes[0].String(), "belongs to another ApiKey of that name") {
+		t.Errorf("of the hash of another it says %v", mistakes)
+	}
+}
+
 func TestWhatHoldsNoKeyIsLeftAlone(t *testing.T) {
 	found := files{
 		"shop.yaml": shop, "key.yaml": checkout, "secret.yaml": checkoutSecret,
