@@ -124,6 +124,9 @@ func (b *bench) people(n int) (*population.Population, error) {
 	return b.population.First(n), nil
 }
 
+// usual is the number of keys of a usual index, for people.
+func (b *bench) usual() string { return report.Count(float64(b.keys)) }
+
 // unknown are keys that nobody issued: as many as a flood needs.
 func (b *bench) unknown() (population.Keys, error) {
 	if b.strangers == nil {

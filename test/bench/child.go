@@ -21,13 +21,15 @@ const childCommand = "child"
 
 // children serve until they are killed, on a listener that is given to them.
 var children = map[string]func(net.Listener, childOptions) error{
-	"bare-http": serveBareHTTP,
-	"index":     serveIndex,
+	"bare-http":   serveBareHTTP,
+	"bare-grpc":   serveBareGRPC,
+	"index":       serveIndex,
+	"index-envoy": serveIndexToEnvoy,
 }
 
 // childOptions are all that children are told.
 type childOptions struct {
-	// Answers of the bare servers: files with what a verifier answered, by the path asked for.
+	// Answers of the bare servers: files with what a verifier answered, by path or method.
 	Answers map[string]string `json:",omitempty"`
 	// Keys is a file with the keys of the index, and UsageDB where usage is to be counted; empty: nowhere.
 	Keys, UsageDB string `json:",omitempty"`

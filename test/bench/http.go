@@ -75,8 +75,8 @@ func measureHTTP(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.addTransport(fmt.Sprintf("verify, %d keys", b.keys), "http_verify_ratio", samples[0], samples[1])
-	b.addTransport(fmt.Sprintf("forward-auth, %d keys", b.keys), "forward_auth_ratio", samples[2], samples[3])
+	b.addTransport(fmt.Sprintf("verify, %s keys", b.usual()), "http_verify_ratio", samples[0], samples[1])
+	b.addTransport(fmt.Sprintf("forward-auth, %s keys", b.usual()), "forward_auth_ratio", samples[2], samples[3])
 	b.addRatio("forward-auth of unknown keys, against known ones: requests/s", "", samples[4], samples[2])
 	return nil
 }

@@ -17,43 +17,63 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/test/bench/population"
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/extauthz"
 	"github.com/claviger-dev/claviger/verifier/httpapi"
 )
 
-// serveIndex is a verifier's doors over an index that was not fed but filled: for more keys
-// than are to be had from an API server in a minute.
+var trustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+// serveIndex is a verifier's HTTP doors over an index that was not fed but filled: for more
+// keys than are to be had from an API server in a minute.
 func serveIndex(listener net.Listener, o childOptions) error {
-	keys, err := os.ReadFile(o.Keys)
+	v, registry, err := filledVerifier(o)
 	if err != nil {
 		return err
 	}
-	index := keyindex.New()
-	people := &population.Population{Keys: keys}
-	if err := people.Fill(index); err != nil {
-		return err
-	}
-	ctx := context.Background()
-	registry := prometheus.NewRegistry()
-	store, err := openUsage(ctx, o.UsageDB)
-	if err != nil {
-		return err
-	}
-	recorder, err := usagerecorder.New(store, clock.RealClock{}, registry, logr.Discard())
-	if err != nil {
-		return err
-	}
-	v, err := verifier.New(verifier.Options{Index: index, Recorder: recorder, Registerer: registry})
-	if err != nil {
-		return err
-	}
-	doors, err := httpapi.NewHandler(v, httpapi.Options{
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: logr.Discard(), Registerer: registry,
-	})
+	doors, err := httpapi.NewHandler(v, httpapi.Options{TrustedProxies: trustedProxies, Log: logr.Discard(), Registerer: registry})
 	if err != nil {
 		return err
 	}
 	fmt.Println(listening + listener.Addr().String())
-	return httpapi.Serve(ctx, listener, doors, time.Second, logr.Discard())
+	return httpapi.Serve(context.Background(), listener, doors, time.Second, logr.Discard())
+}
+
+// serveIndexToEnvoy is the same with the door for Envoy.
+func serveIndexToEnvoy(listener net.Listener, o childOptions) error {
+	v, registry, err := filledVerifier(o)
+	if err != nil {
+		return err
+	}
+	door, err := extauthz.New(v, extauthz.Options{TrustedProxies: trustedProxies, Log: logr.Discard(), Registerer: registry})
+	if err != nil {
+		return err
+	}
+	fmt.Println(listening + listener.Addr().String())
+	return door.Serve(context.Background(), listener, time.Second)
+}
+
+// filledVerifier is one with all that a verifier process has, but for the feed.
+func filledVerifier(o childOptions) (*verifier.Verifier, prometheus.Registerer, error) {
+	keys, err := os.ReadFile(o.Keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	index := keyindex.New()
+	people := &population.Population{Keys: keys}
+	if err := people.Fill(index); err != nil {
+		return nil, nil, err
+	}
+	store, err := openUsage(context.Background(), o.UsageDB)
+	if err != nil {
+		return nil, nil, err
+	}
+	registry := prometheus.NewRegistry()
+	recorder, err := usagerecorder.New(store, clock.RealClock{}, registry, logr.Discard())
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := verifier.New(verifier.Options{Index: index, Recorder: recorder, Registerer: registry})
+	return v, registry, err
 }
 
 func openUsage(ctx context.Context, path string) (usagerecorder.Store, error) {
@@ -61,4 +81,13 @@ func openUsage(ctx context.Context, path string) (usagerecorder.Store, error) {
 		return discard{}, nil
 	}
 	return sqlite.Open(ctx, path)
+}
+
+// startIndex starts one of the servers above.
+func (b *bench) startIndex(ctx context.Context, kind string, people *population.Population, o childOptions) (*child, error) {
+	o.Keys = b.path(fmt.Sprint("keys", people.Keys.Count()))
+	if err := os.WriteFile(o.Keys, people.Keys, 0o600); err != nil {
+		return nil, err
+	}
+	return b.startChild(ctx, kind, o)
 }

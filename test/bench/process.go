@@ -45,7 +45,34 @@ func measureProcess(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	b.report.Add(report.FromSample(fmt.Sprintf("from start to ready, %d keys from the API server", b.keys), "start_api_ms", "ms", started))
+	b.report.Add(report.FromSample(fmt.Sprintf("from start to ready, %s keys from the API server", b.usual()), "start_api_ms", "ms", started))
+	return b.measureSnapshot(ctx, api)
+}
+
+// measureSnapshot is the start of a verifier whose API server is away.
+func (b *bench) measureSnapshot(ctx context.Context, api *fakeapi.Server) error {
+	snapshots := "--snapshot-dir=" + b.path("snapshots")
+	before, err := b.startVerifier(ctx, api.Config(), b.path("snapshot"), snapshots)
+	if err != nil {
+		return err
+	}
+	if err := before.Stop(startTimeout); err != nil { // it writes what it knows
+		return err
+	}
+	api.GoAway()
+	defer api.Return()
+	var started stats.Sample
+	for i := range b.starts {
+		v, err := b.startVerifier(ctx, api.Config(), b.path(fmt.Sprint("restarted", i)), snapshots)
+		if err != nil {
+			return err
+		}
+		started = append(started, float64(v.started.Microseconds())/1000)
+		if err := v.Kill(); err != nil {
+			return err
+		}
+	}
+	b.report.Add(report.FromSample(fmt.Sprintf("from start to ready, %s keys from a snapshot, the API server away", b.usual()), "start_snapshot_ms", "ms", started))
 	return nil
 }
 
@@ -59,7 +86,7 @@ func (b *bench) addMemory(ctx context.Context, v *verifierProcess, without memor
 		return err
 	}
 	row := report.Row{
-		What: fmt.Sprintf("memory of the process after a collection, %d keys", b.keys), Metric: "process_bytes_per_key",
+		What: fmt.Sprintf("memory of the process after a collection, %s keys", b.usual()), Metric: "process_bytes_per_key",
 		Value: float64(with.needed-without.needed) / float64(b.keys), Unit: "B a key",
 	}
 	row.Measured, row.Bare = megabytes(with.needed), megabytes(without.needed)

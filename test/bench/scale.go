@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/claviger-dev/claviger/test/bench/report"
 	"github.com/claviger-dev/claviger/test/bench/stats"
@@ -24,11 +23,7 @@ func measureScale(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		file := b.path(fmt.Sprint("keys", s.keys))
-		if err := os.WriteFile(file, people.Keys, 0o600); err != nil {
-			return err
-		}
-		server, err := b.startChild(ctx, "index", childOptions{Keys: file, Ballast: s.ballast})
+		server, err := b.startIndex(ctx, "index", people, childOptions{Ballast: s.ballast})
 		if err != nil {
 			return err
 		}

@@ -217,6 +217,27 @@ func TestAWatchGoesOnFromAVersionOrSaysThatItIsGone(t *testing.T) {
 	}
 }
 
+func TestWhatChangesWhileItIsAwayIsSeenAfterwards(t *testing.T) {
+	s := start(t, apiKey("a"))
+	store := cache.NewStore(cache.MetaNamespaceKeyFunc)
+	k := kindOf(apiKey(""))
+	reflector := cache.NewReflector(cache.NewListWatchFromClient(restClient(t, s, k, runtime.ContentTypeJSON), k.name(), "", fields.Everything()), k.example, store, 0)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() { defer close(done); reflector.Run(stop) }()
+	defer func() { close(stop); <-done }()
+	await(t, "one key", func() bool { return len(store.List()) == 1 })
+	s.GoAway()
+	if err := restClient(t, s, k, runtime.ContentTypeJSON).Get().Resource("apikeys").MaxRetries(0).Do(t.Context()).Error(); err == nil {
+		t.Error("it is away, and answers")
+	}
+	if err := s.Set(apiKey("b")); err != nil {
+		t.Fatal(err)
+	}
+	s.Return()
+	await(t, "both keys", func() bool { return len(store.List()) == 2 })
+}
+
 func TestWhoReviewsIsToldYes(t *testing.T) {
 	s := start(t)
 	c, err := rest.HTTPClientFor(s.Config())

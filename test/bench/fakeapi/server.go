@@ -36,6 +36,7 @@ var scheme = func() *runtime.Scheme {
 // Server is a running API server.
 type Server struct {
 	http *httptest.Server
+	door *door
 
 	mutex     sync.Mutex
 	version   uint64 // of the last change, of any resource
@@ -76,6 +77,8 @@ func Start() *Server {
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", reviewToken)
 	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/subjectaccessreviews", reviewAccess)
 	s.http = httptest.NewUnstartedServer(mux)
+	s.door = &door{Listener: s.http.Listener}
+	s.http.Listener = s.door
 	s.http.EnableHTTP2 = true
 	s.http.StartTLS()
 	return s
