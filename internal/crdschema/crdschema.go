@@ -62,9 +62,13 @@ func compile(definition *apiextensionsv1.CustomResourceDefinition) (*Schema, err
 	if len(definition.Spec.Versions) != 1 {
 		return nil, errors.New("has more than one version, and which of them is meant is not decided here")
 	}
+	return Compile(definition.Spec.Versions[0].Schema.OpenAPIV3Schema)
+}
+
+// Compile makes a schema of what a version of a CRD has as its openAPIV3Schema.
+func Compile(openAPI *apiextensionsv1.JSONSchemaProps) (*Schema, error) {
 	var props apiextensions.JSONSchemaProps
-	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(
-		definition.Spec.Versions[0].Schema.OpenAPIV3Schema, &props, nil)
+	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(openAPI, &props, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/extauthz"
 	"github.com/claviger-dev/claviger/verifier/httpapi"
 )
 
@@ -44,12 +44,12 @@ const (
 
 // verifierProcess is a verifier with its doors on a port of its own.
 type verifierProcess struct {
-	address string // host:port of the HTTP doors
-	keys    map[string]string
-	ready   atomic.Bool
-	stalled atomic.Bool // takes questions and does not answer
-	v       *verifier.Verifier
-	stop    func()
+	address     string // host:port of the HTTP doors
+	grpcAddress string // of the door for Envoy
+	keys        map[string]string
+	ready       atomic.Bool
+	stalled     atomic.Bool // takes questions and does not answer
+	stop        func()
 }
 
 func startVerifier(t *testing.T) *verifierProcess {
@@ -57,45 +57,52 @@ func startVerifier(t *testing.T) *verifierProcess {
 	x := indextest.New()
 	p := &verifierProcess{keys: issueKeys(t, x)}
 	p.ready.Store(true)
-	var err error
-	if p.v, err = verifier.New(verifier.Options{Index: x}); err != nil {
-		t.Fatal(err)
-	}
-	handler, err := httpapi.NewHandler(p.v, httpapi.Options{
-		Ready: func() error {
-			if !p.ready.Load() {
-				return errors.New("the test says so")
-			}
-			return nil
-		},
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
-	})
+	v, err := verifier.New(verifier.Options{Index: x})
 	if err != nil {
 		t.Fatal(err)
 	}
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	handler, err := httpapi.NewHandler(v, httpapi.Options{Ready: p.isReady, TrustedProxies: trusted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	envoys, err := extauthz.New(v, extauthz.Options{Ready: p.isReady, TrustedProxies: trusted, Log: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopHTTP := p.serve(t, &p.address, func(ctx context.Context, listener net.Listener) error {
+		return httpapi.Serve(ctx, listener, handler, time.Second, logr.Discard())
+	})
+	stopGRPC := p.serve(t, &p.grpcAddress, func(ctx context.Context, listener net.Listener) error {
+		return envoys.Serve(ctx, listener, time.Millisecond)
+	})
+	p.stop = func() {
+		stopHTTP()
+		stopGRPC()
+	}
+	return p
+}
+
+func (p *verifierProcess) isReady() error {
+	if !p.ready.Load() {
+		return errors.New("the test says so")
+	}
+	return nil
+}
+
+// serve returns what ends it, which may be called more than once.
+func (p *verifierProcess) serve(t *testing.T, address *string, run func(context.Context, net.Listener) error) func() {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.address = listener.Addr().String()
-	p.stop = serve(t, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.stalled.Load() {
-			<-r.Context().Done()
-			return
-		}
-		handler.ServeHTTP(w, r)
-	}))
-	return p
-}
-
-// serve returns what ends it, which may be called more than once.
-func serve(t *testing.T, listener net.Listener, handler http.Handler) func() {
+	*address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		// What gateways keep open is cut off.
-		httpapi.Serve(ctx, listener, handler, time.Second, logr.Discard())
+		run(ctx, stallable{listener, &p.stalled})
 	}()
 	stop := func() {
 		cancel()

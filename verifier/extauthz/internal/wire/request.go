@@ -3,6 +3,8 @@
 // then done about it.
 package wire
 
+import "strings"
+
 // Request is what is read of a CheckRequest. All bytes are parts of the message that was read.
 type Request struct {
 	// Source is the address of attributes.source; empty: it is none of a socket.
@@ -65,8 +67,12 @@ func headerNamed(name []byte) (h Header, matters bool) {
 	return 0, false
 }
 
-// ownPrefix begins the names of our headers. A service may read X_Claviger as X-Claviger.
+// ownPrefix begins the names of our headers.
 const ownPrefix = "x-claviger-"
+
+// alike are what CGI and what took after it make of a hyphen: such a service reads X_Claviger and
+// X.Claviger as X-Claviger. They are all that a header's name may hold but letters and digits.
+const alike = "-_.!#$%&'*+^`|~"
 
 func isOwn(name []byte) bool {
 	if len(name) < len(ownPrefix) || name[0] != 'x' {
@@ -74,7 +80,7 @@ func isOwn(name []byte) bool {
 	}
 	for i := range len(ownPrefix) {
 		c := name[i]
-		if c == '_' {
+		if strings.IndexByte(alike, c) >= 0 {
 			c = '-'
 		}
 		if c != ownPrefix[i] {
