@@ -12,6 +12,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/manifests"
+	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/serve"
 )
 
@@ -63,6 +64,8 @@ func verifierCommand() *cobra.Command {
 	flags.StringVar(&options.HealthListen, "health-listen", "", "address of another port, in plain HTTP, with /healthz and /readyz alone, for probes that cannot present a certificate (empty: none)")
 	flags.IntVar(&options.MaxConnections, "max-connections", serve.DefaultMaxConnections, "connections to the doors at once; more are closed")
 	flags.IntVar(&options.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource, "connections to the doors at once from one IPv4 address or IPv6 /64; more are closed")
+	flags.IntVar(&options.MaxInFlight, "max-in-flight", 0, "requests that are read and decided at once; more are answered 503 (0: 512 for each processor)")
+	flags.IntVar(&options.InvalidKeysPerMinute, "invalid-keys-per-minute", verifier.DefaultInvalidKeysPerMinute, "invalid keys that are borne from one IPv4 address or IPv6 /64; more are answered 429, valid ones never (-1: any number)")
 	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in; it is made where it is missing")
 	flags.StringVar(&options.SnapshotDir, "snapshot-dir", "", "directory of this verifier's own for snapshots of what it knows, to start from while the API server is away; empty keeps none")
 	flags.DurationVar(&options.MaxStaleness, "max-staleness", 0, "for how long keys are honoured while the API server is away, at least 2m; 0 is forever")

@@ -33,12 +33,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		d = h.nowhere
 	}
-	x := newExchange(r)
+	x := newExchange(w, r)
 	h.safely(d, x)
 	if d.close != nil {
 		d.close(x)
 	}
-	x.write(w)
+	x.write()
 	took := h.now().Sub(start)
 	d.durations.answered(x.status, took)
 	if log := h.log.V(1); log.Enabled() {
@@ -68,7 +68,7 @@ func (h *handler) safely(d *door, x *exchange) {
 	case !d.early && h.ready() != nil:
 		x.notReady()
 	default:
-		d.open(h, x)
+		h.admit(d, x)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // A key in plain text must not outlive its request there: release clears all that may hold one.
 type exchange struct {
 	*http.Request
+	writer    http.ResponseWriter
 	requestID string
 
 	question question          // what is asked
@@ -50,9 +51,9 @@ const (
 
 var exchanges = sync.Pool{New: func() any { return &exchange{} }}
 
-func newExchange(r *http.Request) *exchange {
+func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.Request = r
+	x.Request, x.writer = r, w
 	x.requestID = presented.RequestID(first(r.Header[headerRequestID]))
 	return x
 }
@@ -90,7 +91,7 @@ func kept[T any](memory []T, most int) []T {
 }
 
 // write sends the answer.
-func (x *exchange) write(w http.ResponseWriter) {
+func (x *exchange) write() {
 	x.header.add(headerRequestID, x.requestID)
 	x.header.add("Cache-Control", "no-store")
 	if x.contentType != "" {
@@ -99,13 +100,13 @@ func (x *exchange) write(w http.ResponseWriter) {
 	if len(x.out) > countedByServer {
 		x.header.put("Content-Length", strconv.AppendInt(x.header.text, int64(len(x.out)), 10))
 	}
-	x.header.write(w.Header())
+	x.header.write(x.writer.Header())
 	if x.sent == 0 {
 		x.sent = x.status
 	}
-	w.WriteHeader(x.sent)
+	x.writer.WriteHeader(x.sent)
 	if len(x.out) > 0 {
-		w.Write(x.out) //nolint:errcheck // the client has gone
+		x.writer.Write(x.out) //nolint:errcheck // the client has gone
 	}
 }
 

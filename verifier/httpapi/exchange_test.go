@@ -28,7 +28,7 @@ func TestNoKeyOutlivesItsRequest(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("X-API-Key", f.key)
 		h := f.Handler.(*handler)
-		x := newExchange(r)
+		x := newExchange(httptest.NewRecorder(), r)
 		h.safely(h.doors[target], x)
 		if x.status != http.StatusOK || x.question.request.Key != f.key {
 			t.Fatalf("%s: status %d, %s", target, x.status, x.out)

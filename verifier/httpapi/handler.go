@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -28,7 +29,10 @@ type Options struct {
 	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may,
 	// because URLs end up in logs and histories.
 	QueryKey string
-	Log      logr.Logger
+	// MaxInFlight is how many requests may be read and decided at once, roughly; zero or less:
+	// 512 for each processor. More are answered 503.
+	MaxInFlight int
+	Log         logr.Logger
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
 	// Now is the clock; nil: the system's.
@@ -42,6 +46,7 @@ type handler struct {
 	bearer   bearer
 	log      logr.Logger
 	metrics  *metrics
+	gate     *gate
 	now      func() time.Time
 	doors    map[string]*door // by their path
 	nowhere  *door            // all other paths
@@ -51,7 +56,7 @@ type handler struct {
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
 		verifier: v, ready: o.Ready, note: o.Note, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), parameter: o.QueryKey},
-		log: o.Log, metrics: newMetrics(), now: o.Now,
+		log: o.Log, metrics: newMetrics(), gate: newGate(o.MaxInFlight), now: o.Now,
 	}
 	if h.ready == nil {
 		h.ready = v.Ready
@@ -63,7 +68,7 @@ func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 		h.now = time.Now
 	}
 	if o.Registerer != nil {
-		if err := h.metrics.register(o.Registerer); err != nil {
+		if err := errors.Join(h.metrics.register(o.Registerer), h.gate.register(o.Registerer)); err != nil {
 			return nil, fmt.Errorf("registering the metrics of the HTTP doors: %w", err)
 		}
 	}

@@ -85,11 +85,11 @@ type middleware struct {
 
 // admit returns the request to pass on, or answers it and returns nil.
 func (m *middleware) admit(w http.ResponseWriter, r *http.Request) *http.Request {
-	x := newExchange(r)
+	x := newExchange(w, r)
 	defer x.release()
 	if m.options.Ready() != nil {
 		x.notReady()
-		x.write(w)
+		x.write()
 		return nil
 	}
 	required := m.options.Require(r)
@@ -97,7 +97,7 @@ func (m *middleware) admit(w http.ResponseWriter, r *http.Request) *http.Request
 		Scopes: required.Scopes, Workspace: required.Workspace, Resource: required.Resource, Cost: required.Cost, Labels: required.Labels,
 	}
 	if !x.ask(&m.bearer, m.verifier.Verify) {
-		x.write(w)
+		x.write()
 		return nil
 	}
 	x.header.write(w.Header())

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/utils/clock"
 
-	"github.com/claviger-dev/claviger/internal/connlimit"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
@@ -43,6 +41,7 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	}
 	decider, err := verifier.New(verifier.Options{
 		Source: sourceOf(o), Recorder: recorder, Registerer: registry, Log: o.Log,
+		InvalidKeysPerMinute: o.InvalidKeysPerMinute,
 	})
 	if err != nil {
 		return err
@@ -79,6 +78,7 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 		Note:           decider.Note,
 		TrustedProxies: o.TrustedProxies,
 		QueryKey:       o.QueryKey,
+		MaxInFlight:    o.MaxInFlight,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,
 	})
@@ -97,36 +97,6 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 	}
 	p.doorsListener = p.limiter.Limit(listener)
 	return p.buildHealth(o)
-}
-
-func newLimiter(o Options, registry prometheus.Registerer) (*connlimit.Limiter, error) {
-	limits := connlimit.Options{
-		Max:       cmp.Or(o.MaxConnections, DefaultMaxConnections),
-		PerSource: cmp.Or(o.MaxConnectionsPerSource, DefaultMaxConnectionsPerSource),
-	}
-	if limits.Max < 0 || limits.PerSource < 0 {
-		return nil, errors.New("--max-connections and --max-connections-per-source must be positive")
-	}
-	return connlimit.New(limits, registry)
-}
-
-// healthConnections are few, so that they need no share of the doors' and cannot do harm.
-var healthConnections = connlimit.Options{Max: 64, PerSource: 16}
-
-func (p *process) buildHealth(o Options) error {
-	if o.HealthListen == "" {
-		return nil
-	}
-	limiter, err := connlimit.New(healthConnections, nil)
-	if err != nil {
-		return err
-	}
-	listener, err := listen("--health-listen", o.HealthListen)
-	if err != nil {
-		return err
-	}
-	p.healthListener = limiter.Limit(listener)
-	return nil
 }
 
 func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {

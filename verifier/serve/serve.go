@@ -51,6 +51,12 @@ type Options struct {
 	// MaxConnections and MaxConnectionsPerSource bound the connections to the doors; zero: the
 	// defaults.
 	MaxConnections, MaxConnectionsPerSource int
+	// MaxInFlight bounds the requests that are read and decided at once; zero: 512 for each
+	// processor.
+	MaxInFlight int
+	// InvalidKeysPerMinute bounds how many keys that are not valid one source may send; zero: the
+	// verifier's default, less than zero: as many as it likes.
+	InvalidKeysPerMinute int
 	// UsageDB is the file that usage is counted in; without a cluster it may be empty: usage is
 	// not counted.
 	UsageDB string
@@ -174,13 +180,4 @@ func (p *process) serveDoors(ctx, open context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// serveHealth answers health checks until ctx ends: while the doors close, too.
-func (p *process) serveHealth(ctx context.Context) error {
-	server := httpapi.Server{Handler: httpapi.HealthOnly(p.doors), Log: p.log.WithName("health")}
-	if err := server.Serve(ctx, p.healthListener); ctx.Err() == nil {
-		return err
-	}
-	return nil
 }
