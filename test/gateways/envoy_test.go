@@ -30,7 +30,7 @@ func TestEnvoysProtocol(t *testing.T) {
 	s := newSite(t)
 	config := readEnvoy(t, replace(t, block(t, "envoy.md", "envoy"),
 		"port_value: 8000", "port_value: "+s.port()[1:],
-		"port_value: 9090", "port_value: "+portOf(t, s.verifier.grpcAddress),
+		"port_value: 9191", "port_value: "+portOf(t, s.verifier.grpcAddress),
 		"port_value: 9000", "port_value: "+portOf(t, s.upstream.address)))
 	startEnvoy(t, s, config)
 	t.Run("gives up waiting for the verifier", s.givesUpWaiting)
@@ -193,10 +193,20 @@ func apply(header http.Header, options []*corev3.HeaderValueOption) {
 		if value == "" {
 			value = string(option.Header.RawValue)
 		}
-		if option.Append.GetValue() {
+		exists := header.Get(option.Header.Key) != ""
+		switch option.AppendAction {
+		case corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD:
 			header.Add(option.Header.Key, value)
-		} else {
+		case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD:
 			header.Set(option.Header.Key, value)
+		case corev3.HeaderValueOption_ADD_IF_ABSENT:
+			if !exists {
+				header.Set(option.Header.Key, value)
+			}
+		case corev3.HeaderValueOption_OVERWRITE_IF_EXISTS:
+			if exists {
+				header.Set(option.Header.Key, value)
+			}
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // Where the guides put things; the tests put them on free ports of this machine.
 const (
 	guideVerifier = "127.0.0.1:8080"
-	guideExtAuthz = "127.0.0.1:9090"
+	guideExtAuthz = "127.0.0.1:9191"
 	guideUpstream = "127.0.0.1:9000"
 	guideGateway  = ":8000"
 )
