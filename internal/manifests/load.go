@@ -28,6 +28,7 @@ type object struct {
 	origin
 	content map[string]any
 	meta    metav1.ObjectMeta
+	faults  field.ErrorList // of a Secret's metadata, which matter if it holds a key
 }
 
 func (o *object) name() types.NamespacedName {
@@ -108,7 +109,7 @@ func (l *loader) document(d document) {
 		at.at = fmt.Sprintf("items[%d]", i)
 		content, ok := item.(map[string]any)
 		if !ok {
-			l.mistakes.add(at.mistake(field.Required(field.NewPath(""), "must be an object")))
+			l.mistakes.add(Mistake{at.file, at.lineOf(""), "is not a manifest: it must have apiVersion, kind and metadata"})
 			continue
 		}
 		l.object(&object{origin: at, content: content})

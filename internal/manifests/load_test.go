@@ -164,6 +164,14 @@ func TestMistakesSayFileLineAndField(t *testing.T) {
 			files{"keys/s.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: checkout}\nstringData: {password: hunter2}\n"},
 			[]string{"keys/s.yaml:4: stringData[api-key]: Required value: this Secret has the name of one that a key is delivered to: put the key here, or name the Secret otherwise"},
 		},
+		"a Secret with a key, and a misspelling": {
+			files{"keys/s.yaml": strings.Replace(checkoutSecret, "{name: checkout}", "\n  name: checkout\n  anotations: {}", 1)},
+			[]string{"keys/s.yaml:5: metadata.anotations: Forbidden: there is no such field: look for a misspelling or a wrong indentation"},
+		},
+		"an item that is none": {
+			files{"b.yaml": "apiVersion: v1\nkind: List\nitems:\n- a\n"},
+			[]string{"b.yaml:4: is not a manifest: it must have apiVersion, kind and metadata"},
+		},
 		"a key of another environment": {
 			files{"keys/a.yaml": checkout + "  environment: test\n", "keys/s.yaml": checkoutSecret},
 			[]string{"keys/s.yaml:3: metadata: Forbidden: the key is not one of the environment test, which ApiKey checkout states"},

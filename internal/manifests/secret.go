@@ -40,10 +40,11 @@ type material struct {
 func (l *loader) secret(o *object) {
 	errs := o.readMetadata()
 	if o.content["type"] != v1alpha1.SecretTypeHash {
-		if len(errs) > 0 {
+		if o.meta.Name == "" {
 			l.ignored["v1 Secret"]++
 			return
 		}
+		o.faults = errs
 		if other := l.secrets[o.name()]; other != nil {
 			l.mistakes.add(o.mistake(field.Duplicate(field.NewPath("metadata", "name"), "Secret "+o.name().String()+", which "+other.place()+" declares")))
 			return
@@ -67,7 +68,7 @@ func (l *loader) secret(o *object) {
 // of it is kept.
 func (o *object) delivered() (*material, field.ErrorList) {
 	secret, errs := o.decodeSecret()
-	if len(errs) > 0 {
+	if errs = append(o.faults, errs...); len(errs) > 0 {
 		return nil, errs
 	}
 	path := o.dataPath(v1alpha1.DataKeyApiKey)

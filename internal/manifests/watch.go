@@ -33,7 +33,8 @@ func watch(ctx context.Context, log logr.Logger) *changes {
 			case <-ctx.Done():
 				return
 			case <-watcher.Events:
-			case <-watcher.Errors: // of which an overflow means that something happened, too
+			case err := <-watcher.Errors: // an overflow means that something happened, too
+				log.V(1).Info("Some changes to files may have been missed", "reason", err.Error())
 			}
 			select {
 			case c.happened <- struct{}{}:

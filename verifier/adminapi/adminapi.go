@@ -9,6 +9,7 @@ package adminapi
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -66,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 			server.Close() //nolint:errcheck // whoever still profiles is cut off
 		}
 	}()
-	if err := s.listen(ctx, server, listener); err != http.ErrServerClosed {
+	if err := s.listen(ctx, server, listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	<-stopped
