@@ -54,9 +54,10 @@ func verifierCommand() *cobra.Command {
 	}
 	commonFlags(cmd, &options.Namespace, &logLevel)
 	flags := cmd.Flags()
-	flags.StringVar(&options.Manifests, "manifests", "", "directory with manifests to take the keys from, instead of a cluster; then --listen is 127.0.0.1:8080 unless it is set, usage is counted only with --usage-db, and --admin-listen is plain HTTP, on this machine and only if it is set")
+	flags.StringVar(&options.Manifests, "manifests", "", "directory with manifests to take the keys from, instead of a cluster; then --listen is 127.0.0.1:8080 unless it is set, usage is counted only with --usage-db, and the door for Envoy is there only with --extauthz-listen; --admin-listen is plain HTTP, on this machine and only if it is set")
 	flags.BoolVar(&check, "check", false, "say whether the directory of --manifests is right, and end")
 	flags.StringVar(&options.Listen, "listen", ":8080", "address of the doors, /healthz and /readyz")
+	flags.StringVar(&options.ExtAuthzListen, "extauthz-listen", ":9191", "address of the door for Envoy, external authorization over gRPC, with gRPC health (empty: none)")
 	flags.StringVar(&options.AdminListen, "admin-listen", ":8443", "address of the protected port: metrics, usage and profiles over HTTPS")
 	flags.StringVar(&options.CertDir, "cert-dir", "/var/run/claviger/certs", "directory with tls.crt and tls.key for the protected port; they may appear later")
 	flags.StringVar(&options.TLSCertDir, "tls-cert-dir", "", "directory with tls.crt and tls.key for the doors, which then speak HTTPS; they may appear later and change (empty: plain HTTP)")
@@ -83,7 +84,7 @@ func withoutCluster(flags *pflag.FlagSet, options *serve.Options) error {
 		}
 	}
 	for name, value := range map[string]*string{
-		"listen": &options.Listen, "admin-listen": &options.AdminListen, "usage-db": &options.UsageDB,
+		"listen": &options.Listen, "extauthz-listen": &options.ExtAuthzListen, "admin-listen": &options.AdminListen, "usage-db": &options.UsageDB,
 	} {
 		if !flags.Changed(name) {
 			*value = map[string]string{"listen": "127.0.0.1:8080"}[name]

@@ -16,6 +16,7 @@ func (s *session) writeEnv() error {
 		{"KUBECONFIG", s.plane.Kubeconfig()},
 		{"KUBECTL", s.plane.Kubectl()},
 		{"VERIFIER_URL", "http://" + loopback(s.ports[verifierPort])},
+		{"VERIFIER_EXTAUTHZ", loopback(s.ports[extauthzPort])},
 		{"VERIFIER_ADMIN_URL", fmt.Sprintf("https://localhost:%d", s.ports[adminPort])},
 		{"VERIFIER_CA", filepath.Join(s.dir, "certs", "ca.crt")},
 	} {

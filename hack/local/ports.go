@@ -24,6 +24,7 @@ const (
 	healthPort   = "health"
 	metricsPort  = "metrics"
 	verifierPort = "verifier"
+	extauthzPort = "extauthz"
 	adminPort    = "admin"
 )
 
@@ -34,6 +35,7 @@ var portNames = map[string]string{
 	healthPort:   "the operator's health checks",
 	metricsPort:  "the operator's metrics",
 	verifierPort: "the verifier's doors",
+	extauthzPort: "the verifier's door for Envoy",
 	adminPort:    "the verifier's metrics and usage",
 }
 

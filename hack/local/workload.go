@@ -31,12 +31,13 @@ func overrides(opts options, ports map[string]int) map[string]map[string]string 
 			"verifier-token-file":  verifierTokenPath(opts),
 		},
 		verifier: {
-			"kubeconfig":   kubeconfigPath(opts, verifier),
-			"listen":       loopback(ports[verifierPort]),
-			"admin-listen": loopback(ports[adminPort]),
-			"usage-db":     filepath.Join(opts.dir, "usage.db"),
-			"snapshot-dir": filepath.Join(opts.dir, "snapshot"),
-			"cert-dir":     certs,
+			"kubeconfig":      kubeconfigPath(opts, verifier),
+			"listen":          loopback(ports[verifierPort]),
+			"extauthz-listen": loopback(ports[extauthzPort]),
+			"admin-listen":    loopback(ports[adminPort]),
+			"usage-db":        filepath.Join(opts.dir, "usage.db"),
+			"snapshot-dir":    filepath.Join(opts.dir, "snapshot"),
+			"cert-dir":        certs,
 		},
 	}
 	if opts.logLevel != "" {

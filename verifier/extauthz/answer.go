@@ -25,13 +25,13 @@ var identityNames = func() (names [len(fields.IdentityNames)]string) {
 func (x *exchange) restart() { x.out = wire.Response{Bytes: x.out.Bytes[:0]} }
 
 // allow lets a request pass: without its key, and with headers that tell whose it was.
-func (x *exchange) allow() {
+func (x *exchange) allow(queryKey string) {
 	x.status, x.code = http.StatusOK, x.decision.Code.String()
 	out := &x.out
 	out.Status(uint32(codes.OK), "")
 	out.BeginOK()
 	x.identify()
-	x.stripKey()
+	x.stripKey(queryKey)
 	x.limits(wire.ResponseHeaders)
 	out.End()
 	x.metadata()
@@ -56,8 +56,11 @@ func (x *exchange) identify() {
 }
 
 // stripKey keeps the key from the service. An Authorization that holds none is the service's own.
-func (x *exchange) stripKey() {
+func (x *exchange) stripKey(queryKey string) {
 	x.out.Remove("x-api-key")
+	if queryKey != "" {
+		x.out.RemoveParameter(queryKey)
+	}
 	if x.key.InAuthorization || slices.ContainsFunc(x.values[wire.Authorization], presented.LooksLikeKey) {
 		x.out.Remove("authorization")
 	}

@@ -75,7 +75,7 @@ func (s *Server) answer(ctx context.Context, x *exchange) {
 		x.fail(http.StatusServiceUnavailable, "NOT_READY", "The verifier is not ready yet. Please try again.")
 		return
 	}
-	if err := x.ask(s.proxies); err != nil {
+	if err := s.ask(x); err != nil {
 		code := policy.CodeRequestInvalid
 		x.decision.Code, x.decision.Status = code, code.Status()
 		x.refuse(code.Message() + ": " + err.Error())
@@ -83,7 +83,7 @@ func (s *Server) answer(ctx context.Context, x *exchange) {
 	}
 	x.decision = s.verifier.Verify(ctx, x.question)
 	if x.decision.Valid() {
-		x.allow()
+		x.allow(s.queryKey)
 		return
 	}
 	x.refuse(x.decision.Error)

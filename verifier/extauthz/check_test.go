@@ -311,3 +311,25 @@ func TestRequestIDs(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyInTheURLIsTakenWhereThatIsSwitchedOn(t *testing.T) {
+	ask := func(f *fixture, path string, headers ...string) *authv3.CheckResponse {
+		r := request(headers)
+		r.Attributes.Request.Http.Path = path
+		return f.check(t, r)
+	}
+	f := newFixture(t)
+	if got := refusalOf(t, ask(f, "/orders?api_key="+f.key)); got.problem.Code != "KEY_REQUIRED" {
+		t.Errorf("switched off: %+v", got)
+	}
+	f = newFixtureWith(t, func(o *Options) { o.QueryKey = "api_key" })
+	for _, path := range []string{"/orders?api_key=", "/orders?a=b&api_key=", "/?x=%zz&api_key="} {
+		ok := ask(f, path+f.key).GetOkResponse()
+		if removed := ok.GetQueryParametersToRemove(); len(removed) != 1 || removed[0] != "api_key" {
+			t.Errorf("%s: of the query %q are removed", path, removed)
+		}
+	}
+	if got := refusalOf(t, ask(f, "/?api_key="+f.key, "x-api-key: "+stranger(t))); got.problem.Code != "REQUEST_INVALID" {
+		t.Errorf("two keys: %+v", got)
+	}
+}

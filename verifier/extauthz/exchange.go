@@ -77,7 +77,7 @@ func (x *exchange) header(h wire.Header) []string {
 }
 
 // ask makes the question that the request is: who asks, and what the route requires.
-func (x *exchange) ask(proxies presented.Proxies) (err error) {
+func (s *Server) ask(x *exchange) (err error) {
 	if err := x.readExtensions(); err != nil {
 		return err
 	}
@@ -86,7 +86,11 @@ func (x *exchange) ask(proxies presented.Proxies) (err error) {
 	}
 	q := &x.question
 	q.Scopes = verifier.Scopes{AllOf: x.allOf, AnyOf: x.anyOf}
-	if x.key, err = presented.KeyOf(x.header(wire.APIKey), x.header(wire.Authorization)); err != nil {
+	keys := x.header(wire.APIKey)
+	if s.queryKey != "" {
+		keys = presented.AppendQueryKeys(keys, presented.QueryOf(string(x.in.Path)), s.queryKey)
+	}
+	if x.key, err = presented.KeyOf(keys, x.header(wire.Authorization)); err != nil {
 		return err
 	}
 	q.Key = x.key.Text
@@ -94,7 +98,7 @@ func (x *exchange) ask(proxies presented.Proxies) (err error) {
 	if q.Workspace, err = presented.WorkspaceOf(route[:], x.header(wire.WorkspaceID), x.header(wire.OrganizationID)); err != nil {
 		return err
 	}
-	q.ClientIP = x.client(proxies)
+	q.ClientIP = x.client(s.proxies)
 	return nil
 }
 

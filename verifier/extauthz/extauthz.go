@@ -24,11 +24,14 @@ const Service = "envoy.service.auth.v3.Authorization"
 
 // Options are what the door needs besides a Verifier.
 type Options struct {
-	// Ready says what is missing before questions can be answered; nil: nothing ever is.
+	// Ready says what is missing before questions can be answered; nil: the verifier says so.
 	// It is asked for every request.
 	Ready func() error
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may,
+	// as URLs end up in logs.
+	QueryKey string
 	// TLS is what is spoken, with a certificate that it gets by itself; nil: plain text.
 	TLS *tls.Config
 	Log logr.Logger
@@ -43,6 +46,7 @@ type Server struct {
 	verifier *verifier.Verifier
 	ready    func() error
 	proxies  presented.Proxies
+	queryKey string
 	tls      *tls.Config
 	log      logr.Logger
 	metrics  *metrics
@@ -52,11 +56,11 @@ type Server struct {
 // New makes the door. It fails where its metrics are registered already.
 func New(v *verifier.Verifier, o Options) (*Server, error) {
 	s := &Server{
-		verifier: v, ready: o.Ready, proxies: presented.NewProxies(o.TrustedProxies),
+		verifier: v, ready: o.Ready, proxies: presented.NewProxies(o.TrustedProxies), queryKey: o.QueryKey,
 		tls: o.TLS, log: o.Log, metrics: newMetrics(), now: o.Now,
 	}
 	if s.ready == nil {
-		s.ready = func() error { return nil }
+		s.ready = v.Ready
 	}
 	if s.now == nil {
 		s.now = time.Now

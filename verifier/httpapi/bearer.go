@@ -56,24 +56,11 @@ var clientURLs = [...]string{"X-Forwarded-Uri", "X-Original-Uri", "X-Original-Ur
 // appendURLKeys appends the keys in the client's URL.
 func (b *bearer) appendURLKeys(keys []string, r *http.Request) []string {
 	if b.direct {
-		return b.appendQueryKeys(keys, r.URL.RawQuery)
+		return presented.AppendQueryKeys(keys, r.URL.RawQuery, b.parameter)
 	}
 	for _, name := range clientURLs {
 		for _, url := range r.Header[name] {
-			url, _, _ = strings.Cut(url, "#")
-			_, query, _ := strings.Cut(url, "?")
-			keys = b.appendQueryKeys(keys, query)
-		}
-	}
-	return keys
-}
-
-func (b *bearer) appendQueryKeys(keys []string, query string) []string {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		if name, value, ok := unescapePair(pair); ok && name == b.parameter {
-			keys = append(keys, value)
+			keys = presented.AppendQueryKeys(keys, presented.QueryOf(url), b.parameter)
 		}
 	}
 	return keys
@@ -97,7 +84,7 @@ func (b *bearer) strip(r *http.Request) {
 func (b *bearer) withoutKeys(query string) string {
 	var rest []string
 	for pair := range strings.SplitSeq(query, "&") {
-		if name, _, ok := unescapePair(pair); !ok || name != b.parameter {
+		if name, _, ok := presented.QueryPair(pair); !ok || name != b.parameter {
 			rest = append(rest, pair)
 		}
 	}

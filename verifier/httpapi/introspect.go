@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/httpapi/internal/strictjson"
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 // introspect tells a service whether a key is good and what it may do, as RFC 7662 has it, and
@@ -44,7 +45,7 @@ func (q *question) readForm(header http.Header, form string) error {
 	for form != "" {
 		var pair string
 		pair, form, _ = strings.Cut(form, "&")
-		name, value, ok := unescapePair(pair)
+		name, value, ok := presented.QueryPair(pair)
 		if !ok {
 			return errForm
 		}

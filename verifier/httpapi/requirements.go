@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 // headerRequiredScope adds to the scopes that a route requires. It can only ever add: a client
@@ -28,7 +28,7 @@ func (q *question) readRoute(query string, header http.Header) error {
 		if pair == "" {
 			continue
 		}
-		name, value, ok := unescapePair(pair)
+		name, value, ok := presented.QueryPair(pair)
 		if !ok {
 			return errQuery
 		}
@@ -79,23 +79,6 @@ func (q *question) filled(field uint32, name, value string) error {
 		return malformed(name + " is empty; leave it out where nothing is required")
 	}
 	return q.once(field, name)
-}
-
-// unescapePair reads name=value as url.ParseQuery does: a semicolon is none of the separators.
-func unescapePair(pair string) (name, value string, ok bool) {
-	if strings.IndexByte(pair, ';') >= 0 {
-		return "", "", false
-	}
-	name, value, _ = strings.Cut(pair, "=")
-	if strings.ContainsAny(pair, "%+") {
-		var errs [2]error
-		name, errs[0] = url.QueryUnescape(name)
-		value, errs[1] = url.QueryUnescape(value)
-		if errs[0] != nil || errs[1] != nil {
-			return "", "", false
-		}
-	}
-	return name, value, true
 }
 
 // appendWordsOf appends the words of a header, between commas or spaces.

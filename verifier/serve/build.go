@@ -17,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
+	"github.com/claviger-dev/claviger/verifier/extauthz"
 	"github.com/claviger-dev/claviger/verifier/httpapi"
 )
 
@@ -96,7 +97,33 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 		return err
 	}
 	p.doorsListener = p.limiter.Limit(listener)
+	if err := p.buildExtAuthz(o, decider, registry); err != nil {
+		return err
+	}
 	return p.buildHealth(o)
+}
+
+// buildExtAuthz makes the door for Envoy. Its connections count with those of the other doors.
+func (p *process) buildExtAuthz(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
+	if o.ExtAuthzListen == "" {
+		return nil
+	}
+	p.extauthz, err = extauthz.New(decider, extauthz.Options{
+		TrustedProxies: o.TrustedProxies,
+		QueryKey:       o.QueryKey,
+		TLS:            p.transport.config,
+		Log:            o.Log.WithName("doors"),
+		Registerer:     registry,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := listen("--extauthz-listen", o.ExtAuthzListen)
+	if err != nil {
+		return err
+	}
+	p.extauthzListener = p.limiter.Limit(listener)
+	return nil
 }
 
 func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {

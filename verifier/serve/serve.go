@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
+	"github.com/claviger-dev/claviger/verifier/extauthz"
 	"github.com/claviger-dev/claviger/verifier/httpapi"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 	// HealthListen is the address of another port, in plain text, for the health checks alone;
 	// empty: there is none. They are at the doors as well.
 	HealthListen string
+	// ExtAuthzListen is the address of the door for Envoy; empty: there is none.
+	ExtAuthzListen string
 	// MaxConnections and MaxConnectionsPerSource bound the connections to the doors; zero: the
 	// defaults.
 	MaxConnections, MaxConnectionsPerSource int
@@ -103,6 +106,9 @@ type process struct {
 
 	doorsListener, adminListener net.Listener
 	healthListener               net.Listener // nil: there is none
+
+	extauthz         *extauthz.Server // nil: there is none
+	extauthzListener net.Listener
 }
 
 // run serves until ctx ends. Then requests that are under way are answered, all that was
@@ -127,6 +133,9 @@ func (p *process) run(ctx context.Context) error {
 		start("serving the protected port", func() error { return p.admin.Serve(background, p.adminListener) })
 		listening = append(listening, "protected", p.adminListener.Addr().String())
 	}
+	if p.extauthz != nil {
+		listening = append(listening, "extauthz", p.extauthzListener.Addr().String())
+	}
 	if p.store != nil {
 		running.Go(func() {
 			p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
@@ -138,7 +147,7 @@ func (p *process) run(ctx context.Context) error {
 	p.transport.start(background)
 	p.log.Info("Listening", listening...)
 	context.AfterFunc(open, func() { p.log.Info("Ending: answering what was asked, then storing what was counted") })
-	err := p.serveDoors(ctx, open)
+	err := p.serveDoors(ctx, open, closeDoors)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
@@ -166,12 +175,28 @@ func (p *process) closeStore() error {
 	return p.store.Close()
 }
 
-// serveDoors serves while open, and returns an error unless it was ctx that ended.
-func (p *process) serveDoors(ctx, open context.Context) error {
+// serveDoors serves while open, and returns an error unless it was ctx that ended. One door that
+// fails closes the others.
+func (p *process) serveDoors(ctx, open context.Context, closeDoors context.CancelCauseFunc) error {
 	server := httpapi.Server{
 		Handler: p.doors, TLS: p.transport.config, ShutdownTimeout: p.shutdownTimeout, Log: p.log.WithName("doors"),
 	}
-	err := server.Serve(open, p.doorsListener)
+	doors := []func() error{func() error { return server.Serve(open, p.doorsListener) }}
+	if p.extauthz != nil {
+		doors = append(doors, func() error { return p.extauthz.Serve(open, p.extauthzListener, p.shutdownTimeout) })
+	}
+	closed := make(chan error, len(doors))
+	for _, door := range doors {
+		go func() {
+			err := door()
+			closeDoors(err)
+			closed <- err
+		}()
+	}
+	var err error
+	for range doors {
+		err = errors.Join(err, <-closed)
+	}
 	switch {
 	case ctx.Err() == nil && open.Err() != nil:
 		return context.Cause(open)

@@ -98,6 +98,7 @@ func TestWhatKeepsTheVerifierFromStartingSaysWhatToDo(t *testing.T) {
 		says   string
 	}{
 		"the doors' port is taken":      {func(o *Options) { o.Listen = taken.Addr().String() }, "--listen"},
+		"the door for Envoy is taken":   {func(o *Options) { o.ExtAuthzListen = taken.Addr().String() }, "--extauthz-listen"},
 		"the protected port is taken":   {func(o *Options) { o.AdminListen = taken.Addr().String() }, "--admin-listen"},
 		"the usage is no database":      {func(o *Options) { o.UsageDB = garbage }, "move it"},
 		"the usage cannot be put there": {func(o *Options) { o.UsageDB = filepath.Join(garbage, "usage.db") }, "--usage-db"},

@@ -39,8 +39,8 @@ func (k *Key) add(text string) error {
 
 // KeyOf finds the key that a request bears: in X-API-Key, in Authorization as Bearer, or as
 // Basic (the base64 of the key, or the key as user or as password). The same key in several places
-// is one key; two different ones are ErrTwoKeys. A key in the URL is not looked for, as URLs end
-// up in logs.
+// is one key; two different ones are ErrTwoKeys. Keys from the URL, where they are looked for, go
+// with those of X-API-Key.
 //
 // Authorization may also be meant for the service behind the gateway, a user's JWT say. So
 // beside an X-API-Key it counts only if it holds something that looks like a key.

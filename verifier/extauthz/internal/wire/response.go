@@ -34,6 +34,8 @@ const (
 	deniedStatus protowire.Number = 1 // of DeniedHttpResponse
 	deniedBody   protowire.Number = 3
 
+	removedParameters protowire.Number = 8 // of OkHttpResponse
+
 	headerField  protowire.Number = 1 // of HeaderValueOption
 	appendAction protowire.Number = 3
 	headerKey    protowire.Number = 1 // of HeaderValue
@@ -147,6 +149,9 @@ func (r *Response) Header(list List, name, value string) {
 
 // Remove names a header that the service is not to see.
 func (r *Response) Remove(name string) { r.text(protowire.Number(RemovedHeaders), name) }
+
+// RemoveParameter names a parameter of the query that the service is not to see.
+func (r *Response) RemoveParameter(name string) { r.text(removedParameters, name) }
 
 // BeginMetadata begins metadata for other filters and for the log of Envoy, and in it a struct.
 func (r *Response) BeginMetadata(name string) {
