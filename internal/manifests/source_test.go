@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -216,8 +217,8 @@ func TestAtTheStartAllMistakesAreToldAtOnce(t *testing.T) {
 func TestNoLogShowsAKeyOrAHash(t *testing.T) {
 	directory := t.TempDir()
 	good().write(t, directory)
-	lines := make(chan string, 1000)
-	f := start(t, directory, 20*time.Millisecond, funcr.New(func(prefix, args string) { lines <- prefix + args }, funcr.Options{Verbosity: 9}))
+	var lines sync.Map
+	f := start(t, directory, 20*time.Millisecond, funcr.New(func(prefix, args string) { lines.Store(prefix+args, nil) }, funcr.Options{Verbosity: 9}))
 	for _, wrong := range []files{
 		{"keys/hash.yaml": checkoutSecret + "  " + demoKey + ": 1\n"},
 		{"keys/hash.yaml": checkoutHash, "shop.yaml": shop + "  " + demoSHA256 + ": 1\n"},
@@ -235,10 +236,9 @@ func TestNoLogShowsAKeyOrAHash(t *testing.T) {
 		good().write(t, directory)
 		f.hasMistakes(t, false)
 	}
-	close(lines)
 	var log strings.Builder
-	for line := range lines {
-		log.WriteString(line + "\n")
+	for line := range lines.Range {
+		log.WriteString(line.(string) + "\n")
 	}
 	if !strings.Contains(log.String(), "hash.yaml:") {
 		t.Fatalf("nothing was told:\n%s", log.String())
