@@ -14,6 +14,16 @@ type asker struct {
 	length  int
 	hot     int
 	example verifier.Request
+	// addresses makes each request come from another address.
+	addresses bool
+}
+
+// strangersOf makes requests with keys that nobody issued, from many addresses: those who are seen
+// to try keys are told to wait, which is less work.
+func strangersOf(keys population.Keys, hot int) *asker {
+	a := askerOf(keys, hot)
+	a.addresses = true
+	return a
 }
 
 func askerOf(keys population.Keys, hot int) *asker {
@@ -35,5 +45,8 @@ func (a *asker) request(number int) verifier.Request {
 	r.Key = record[population.AtKey:population.AtWorkspace]
 	r.Workspace = record[population.AtWorkspace:population.AtResource]
 	r.Resource = record[population.AtResource:population.AtAddress]
+	if a.addresses {
+		r.ClientIP = netip.AddrFrom4([4]byte{110, byte(number >> 16), byte(number >> 8), byte(number)})
+	}
 	return r
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"os"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -13,7 +11,7 @@ import (
 
 // serveBareGRPC answers every check with the same answer, through the generated code: the limit
 // of grpc-go for whoever uses it as it is meant to be used.
-func serveBareGRPC(listener net.Listener, o childOptions) error {
+func serveBareGRPC(o childOptions) error {
 	text, err := os.ReadFile(o.Answers[checkMethod])
 	if err != nil {
 		return err
@@ -24,8 +22,7 @@ func serveBareGRPC(listener net.Listener, o childOptions) error {
 	}
 	server := grpc.NewServer()
 	authv3.RegisterAuthorizationServer(server, service)
-	fmt.Println(listening + listener.Addr().String())
-	return server.Serve(listener)
+	return serve(o, nil, server.Serve)
 }
 
 type bareAuthorization struct {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,7 +12,7 @@ import (
 
 // serveBareHTTP answers what a verifier was seen to answer, and does nothing else: the limit
 // of net/http. It reads the body, too.
-func serveBareHTTP(listener net.Listener, o childOptions) error {
+func serveBareHTTP(o childOptions) error {
 	answers := map[string]*recorded{}
 	for path, file := range o.Answers {
 		text, err := os.ReadFile(file)
@@ -24,8 +23,7 @@ func serveBareHTTP(listener net.Listener, o childOptions) error {
 			return err
 		}
 	}
-	fmt.Println(listening + listener.Addr().String())
-	return http.Serve(listener, bareHandler(answers))
+	return serve(o, func(l net.Listener) error { return http.Serve(l, bareHandler(answers)) }, nil)
 }
 
 func bareHandler(answers map[string]*recorded) http.HandlerFunc {

@@ -22,9 +22,10 @@ import (
 
 // options are the flags.
 type options struct {
-	quick  bool
-	only   []string
-	binary string
+	quick    bool
+	only     []string
+	binary   string
+	profiles string
 }
 
 func (o options) check() error {
@@ -35,6 +36,9 @@ func (o options) check() error {
 	}
 	if _, err := os.Stat(o.binary); err != nil {
 		return fmt.Errorf("there is no claviger to measure: run make build, or say where it is with --binary: %w", err)
+	}
+	if o.profiles != "" {
+		return os.MkdirAll(o.profiles, 0o700)
 	}
 	return nil
 }
@@ -75,6 +79,7 @@ type bench struct {
 	strangers  population.Keys        // that nobody issued
 	api        *fakeapi.Server
 	verifier   *verifierProcess // with all of keys, on serverCPU
+	measured   []loaded         // since the last profiles
 	cleanups   []func() error
 }
 
@@ -165,5 +170,9 @@ func (b *bench) alternate(ctx context.Context, sides []stats.Side) ([][]stats.Sa
 			return measure()
 		}
 	}
-	return stats.Alternate(b.rounds, sides)
+	samples, err := stats.Alternate(b.rounds, sides)
+	if err != nil {
+		return nil, err
+	}
+	return samples, b.profileAll(ctx)
 }

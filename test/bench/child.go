@@ -1,30 +1,22 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"strings"
-	"sync"
-	"syscall"
-	"time"
-
-	"github.com/claviger-dev/claviger/test/process"
+	"net/http"
+	_ "net/http/pprof" // on http.DefaultServeMux, which no door uses
 )
 
 // childCommand is how this program is started again, as one of the servers below.
 const childCommand = "child"
 
-// children serve until they are killed, on a listener that is given to them.
-var children = map[string]func(net.Listener, childOptions) error{
-	"bare-http":   serveBareHTTP,
-	"bare-grpc":   serveBareGRPC,
-	"index":       serveIndex,
-	"index-envoy": serveIndexToEnvoy,
+// children serve until they are killed.
+var children = map[string]func(childOptions) error{
+	"bare-http": serveBareHTTP,
+	"bare-grpc": serveBareGRPC,
+	"index":     serveIndex,
 }
 
 // childOptions are all that children are told.
@@ -38,90 +30,49 @@ type childOptions struct {
 	Ballast int `json:",omitempty"`
 }
 
-// listening is what a child prints once it serves, before its address.
-const listening = "listening on "
-
 func runChild(args []string) error {
 	serve, ok := children[args[0]]
 	var o childOptions
 	if !ok || len(args) != 2 || json.Unmarshal([]byte(args[1]), &o) != nil {
 		return errors.New("make bench starts this by itself")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
+	return serve(o)
+}
+
+// addresses are where a server listens; empty: it has no such door.
+type addresses struct {
+	HTTP, GRPC string
+	// Profiles is where pprof is.
+	Profiles string
+}
+
+// serve listens, says where on a line of its own, and serves.
+func serve(o childOptions, http1, grpc func(net.Listener) error) error {
 	ballast := make([]byte, o.Ballast)
-	err = serve(listener, o)
-	ballast = ballast[:0]
-	return err
-}
-
-// child is a server of this program.
-type child struct {
-	*process.Process
-	address string
-}
-
-// startChild starts a server on the servers' processor, and waits until it serves.
-func (b *bench) startChild(ctx context.Context, kind string, o childOptions) (*child, error) {
-	arguments, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	output := &firstLine{found: make(chan string, 1)}
-	var p *process.Process
-	err = b.onServerCPU(func() (err error) {
-		p, err = process.Start(process.Options{
-			Name: kind, Path: self, Args: []string{childCommand, kind, string(arguments)},
-			Output: output, OnParentDeath: syscall.SIGKILL,
-		})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	b.cleanup(p.Kill)
-	select {
-	case line := <-output.found:
-		if address, ok := strings.CutPrefix(line, listening); ok {
-			return &child{p, address}, nil
+	defer clear(ballast) // so that it is kept until then
+	var at addresses
+	ended := make(chan error)
+	for _, door := range []struct {
+		address *string
+		serve   func(net.Listener) error
+	}{
+		{&at.HTTP, http1}, {&at.GRPC, grpc},
+		{&at.Profiles, func(l net.Listener) error { return http.Serve(l, nil) }},
+	} {
+		if door.serve == nil {
+			continue
 		}
-		return nil, fmt.Errorf("the server %s says: %s", kind, line)
-	case <-p.Done():
-		return nil, p.Err()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-time.After(startTimeout):
-		return nil, fmt.Errorf("the server %s is not ready after %s", kind, startTimeout)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		*door.address = listener.Addr().String()
+		go func() { ended <- door.serve(listener) }()
 	}
-}
-
-const startTimeout = 2 * time.Minute
-
-// firstLine finds the first line that is written, and passes on what follows.
-type firstLine struct {
-	mutex sync.Mutex
-	line  []byte
-	done  bool
-	found chan string
-}
-
-// Write implements io.Writer.
-func (f *firstLine) Write(p []byte) (int, error) {
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	if f.done {
-		return os.Stderr.Write(p)
+	line, err := json.Marshal(at)
+	if err != nil {
+		return err
 	}
-	f.line = append(f.line, p...)
-	if line, _, whole := bytes.Cut(f.line, []byte("\n")); whole {
-		f.done = true
-		f.found <- string(line)
-	}
-	return len(p), nil
+	fmt.Println(string(line))
+	return <-ended
 }

@@ -22,11 +22,11 @@ type decisions struct {
 }
 
 // verify measures the time of a call, in ns, on so many cores at once.
-func (d *decisions) verify(a *asker, want verifier.Code, cores int) func() ([]float64, error) {
+func (d *decisions) verify(a *asker, valid bool, cores int) func() ([]float64, error) {
 	return d.loop(cores, func(random *rand.Rand) error {
 		r := a.request(random.IntN(a.hot))
-		if decision := d.verifier.Verify(context.Background(), r); decision.Code != want {
-			return fmt.Errorf("the answer is %s, not %s", decision.Code, want)
+		if decision := d.verifier.Verify(context.Background(), r); decision.Valid() != valid {
+			return fmt.Errorf("the answer is %s", decision.Code)
 		}
 		return nil
 	})

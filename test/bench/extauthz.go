@@ -27,12 +27,12 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	v, err := b.startIndex(ctx, "index-envoy", people, childOptions{UsageDB: b.path("envoy.db")})
+	v, err := b.startIndex(ctx, people, childOptions{UsageDB: b.path("envoy.db")})
 	if err != nil {
 		return err
 	}
 	records := people.Keys.Records()
-	question, err := checkQuestion(v.address, records)
+	question, err := checkQuestion(v.GRPC, records)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	servers := []child{*v}
+	servers := []*server{v}
 	for i, answer := range [][]byte{least, seen} {
 		file := b.path(fmt.Sprint("check", i))
 		if err := os.WriteFile(file, answer, 0o600); err != nil {
@@ -56,23 +56,19 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		servers = append(servers, *bare)
+		servers = append(servers, bare)
 	}
 	var sides []stats.Side
 	for i, name := range []string{"ext_authz", "bare ext_authz", "bare ext_authz with the same answer"} {
-		question, err := checkQuestion(servers[i].address, records)
+		connect, err := connectToEnvoysDoor(servers[i], records)
 		if err != nil {
-			return err
-		}
-		if question.Reply, err = allowed(question, records); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		connect := func() (load.Peer, error) { return question.Connect(records.At(0)) }
 		l, err := b.open(connect, records, min(b.keys, population.Hot))
 		if err != nil {
 			return err
 		}
-		sides = append(sides, b.saturated(name, servers[i].PID(), l))
+		sides = append(sides, b.saturated(name, servers[i], l))
 	}
 	samples, err := b.alternate(ctx, sides)
 	if err != nil {
@@ -81,6 +77,18 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 	b.addTransport(fmt.Sprintf("ext_authz, %s keys, bare answers nothing but OK", b.usual()), "extauthz_ratio", samples[0], samples[1])
 	b.addTransport(fmt.Sprintf("ext_authz, %s keys, bare answers the same", b.usual()), "", samples[0], samples[2])
 	return nil
+}
+
+// connectToEnvoysDoor connects to a server's door for Envoy, or to a bare one.
+func connectToEnvoysDoor(s *server, records load.Records) (func() (load.Peer, error), error) {
+	question, err := checkQuestion(s.GRPC, records)
+	if err != nil {
+		return nil, err
+	}
+	if question.Reply, err = allowed(question, records); err != nil {
+		return nil, err
+	}
+	return func() (load.Peer, error) { return question.Connect(records.At(0)) }, nil
 }
 
 // allowed makes sure that a request may pass, and returns how every such answer of that server

@@ -94,7 +94,7 @@ func (b *bench) guests(ctx context.Context) (*load.Load, error) {
 		return nil, err
 	}
 	records := people.Keys.Records()
-	question, err := authQuestion(v.address, records)
+	question, err := authQuestion(v.HTTP, records)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (b *bench) intruders(ctx context.Context) (*load.Load, error) {
 		return nil, err
 	}
 	records := unknown.Records()
-	question, err := strangerQuestion(v.address, records)
+	question, err := strangerQuestion(v.HTTP, records)
 	if err != nil {
 		return nil, err
 	}

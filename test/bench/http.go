@@ -23,6 +23,8 @@ type httpDoor struct {
 var (
 	verifyDoor = httpDoor{"/v1/verify", verifyQuestion}
 	authDoor   = httpDoor{"/v1/auth", authQuestion}
+	// the same, asked by somebody who tries keys
+	strangerDoor = httpDoor{"/v1/auth", strangerQuestion}
 )
 
 // measureHTTP is a whole verifier process, fed by an API server, against a bare net/http
@@ -41,35 +43,32 @@ func measureHTTP(ctx context.Context, b *bench) error {
 		return err
 	}
 	records, hot := people.Keys.Records(), min(b.keys, population.Hot)
-	bare, err := b.bareHTTP(ctx, v.address, records)
+	bare, err := b.bareHTTP(ctx, v.HTTP, records)
 	if err != nil {
 		return err
 	}
 	var sides []stats.Side
 	for _, s := range []struct {
 		name    string
-		process int
-		address string
+		server  *server
 		door    httpDoor
 		records load.Records
-		status  int
 	}{
-		{"verify", v.PID(), v.address, verifyDoor, records, 200},
-		{"bare verify", bare.PID(), bare.address, verifyDoor, records, 200},
-		{"forward-auth", v.PID(), v.address, authDoor, records, 200},
-		{"bare forward-auth", bare.PID(), bare.address, authDoor, records, 200},
-		{"forward-auth of unknown keys", v.PID(), v.address, authDoor, unknown.Records(), 401},
+		{"verify", &v.server, verifyDoor, records},
+		{"bare verify", bare, verifyDoor, records},
+		{"forward-auth", &v.server, authDoor, records},
+		{"bare forward-auth", bare, authDoor, records},
+		{"forward-auth of unknown keys", &v.server, strangerDoor, unknown.Records()},
 	} {
-		question, err := s.door.question(s.address, s.records)
+		question, err := s.door.question(s.server.HTTP, s.records)
 		if err != nil {
 			return err
 		}
-		question.Status = s.status
 		l, err := b.open(question.Connect, s.records, hot)
 		if err != nil {
 			return err
 		}
-		sides = append(sides, b.saturated(s.name, s.process, l))
+		sides = append(sides, b.saturated(s.name, s.server, l))
 	}
 	samples, err := b.alternate(ctx, sides)
 	if err != nil {
@@ -82,7 +81,7 @@ func measureHTTP(ctx context.Context, b *bench) error {
 }
 
 // bareHTTP starts the bare server, with what a verifier at an address answers.
-func (b *bench) bareHTTP(ctx context.Context, address string, records load.Records) (*child, error) {
+func (b *bench) bareHTTP(ctx context.Context, address string, records load.Records) (*server, error) {
 	o := childOptions{Answers: map[string]string{}, Ballast: bareBallast}
 	answers := map[string][]byte{}
 	for i, door := range []httpDoor{verifyDoor, authDoor} {
@@ -103,7 +102,7 @@ func (b *bench) bareHTTP(ctx context.Context, address string, records load.Recor
 		return nil, err
 	}
 	for _, door := range []httpDoor{verifyDoor, authDoor} {
-		question, err := door.question(bare.address, records)
+		question, err := door.question(bare.HTTP, records)
 		if err != nil {
 			return nil, err
 		}

@@ -23,9 +23,9 @@ import (
 
 var trustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
-// serveIndex is a verifier's HTTP doors over an index that was not fed but filled: for more
-// keys than are to be had from an API server in a minute.
-func serveIndex(listener net.Listener, o childOptions) error {
+// serveIndex is a verifier's doors over an index that was not fed but filled: for more keys
+// than are to be had from an API server in a minute.
+func serveIndex(o childOptions) error {
 	v, registry, err := filledVerifier(o)
 	if err != nil {
 		return err
@@ -34,22 +34,16 @@ func serveIndex(listener net.Listener, o childOptions) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(listening + listener.Addr().String())
-	return httpapi.Serve(context.Background(), listener, doors, time.Second, logr.Discard())
-}
-
-// serveIndexToEnvoy is the same with the door for Envoy.
-func serveIndexToEnvoy(listener net.Listener, o childOptions) error {
-	v, registry, err := filledVerifier(o)
+	envoy, err := extauthz.New(v, extauthz.Options{TrustedProxies: trustedProxies, Log: logr.Discard(), Registerer: registry})
 	if err != nil {
 		return err
 	}
-	door, err := extauthz.New(v, extauthz.Options{TrustedProxies: trustedProxies, Log: logr.Discard(), Registerer: registry})
-	if err != nil {
-		return err
-	}
-	fmt.Println(listening + listener.Addr().String())
-	return door.Serve(context.Background(), listener, time.Second)
+	return serve(o,
+		func(l net.Listener) error {
+			return httpapi.Serve(context.Background(), l, doors, time.Second, logr.Discard())
+		},
+		func(l net.Listener) error { return envoy.Serve(context.Background(), l, time.Second) },
+	)
 }
 
 // filledVerifier is one with all that a verifier process has, but for the feed.
@@ -83,11 +77,11 @@ func openUsage(ctx context.Context, path string) (usagerecorder.Store, error) {
 	return sqlite.Open(ctx, path)
 }
 
-// startIndex starts one of the servers above.
-func (b *bench) startIndex(ctx context.Context, kind string, people *population.Population, o childOptions) (*child, error) {
+// startIndex starts it with a population.
+func (b *bench) startIndex(ctx context.Context, people *population.Population, o childOptions) (*server, error) {
 	o.Keys = b.path(fmt.Sprint("keys", people.Keys.Count()))
 	if err := os.WriteFile(o.Keys, people.Keys, 0o600); err != nil {
 		return nil, err
 	}
-	return b.startChild(ctx, kind, o)
+	return b.startChild(ctx, "index", o)
 }

@@ -54,16 +54,19 @@ func (b *bench) inProcess(ctx context.Context, keys int) error {
 	hot := min(keys, population.Hot)
 	sides := []stats.Side{
 		{Name: "the bare hash and clock", Measure: m.bare(askerOf(people.Keys, hot))},
-		{Name: "hits", Measure: m.verify(askerOf(people.Keys, hot), verifier.CodeValid, 1)},
-		{Name: "misses", Measure: m.verify(askerOf(unknown, hot), verifier.CodeKeyInvalid, 1)},
-		{Name: "hits on all cores", Measure: m.verify(askerOf(people.Keys, hot), verifier.CodeValid, runtime.NumCPU())},
-		{Name: "hits on any key", Measure: m.verify(askerOf(people.Keys, keys), verifier.CodeValid, 1)},
+		{Name: "hits", Measure: m.verify(askerOf(people.Keys, hot), true, 1)},
+		{Name: "misses", Measure: m.verify(strangersOf(unknown, hot), false, 1)},
+		{Name: "hits on all cores", Measure: m.verify(askerOf(people.Keys, hot), true, runtime.NumCPU())},
+		{Name: "hits on any key", Measure: m.verify(askerOf(people.Keys, keys), true, 1)},
 	}
 	samples, err := stats.Alternate(b.rounds, sides)
 	if err != nil {
 		return err
 	}
 	b.addInProcess(keys, hot, samples)
+	if err := b.profileHere(fmt.Sprintf("inprocess-%d", keys), sides[1]); err != nil {
+		return err
+	}
 	b.report.Add(report.Row{
 		What: fmt.Sprintf("%s keys: memory of the index", report.Count(float64(keys))), Metric: b.official(keys, b.many, "index_bytes_per_key"),
 		Value: bytesPerKey, Unit: "B a key",

@@ -43,6 +43,7 @@ func main() {
 	flags.BoolVar(&o.quick, "quick", false, "measure fewer keys for a shorter time: about a minute, and not what is to be reported")
 	flags.StringSliceVar(&o.only, "only", nil, "what to measure, of "+strings.Join(sectionNames(), ", ")+"; by default all of it")
 	flags.StringVar(&o.binary, "binary", "bin/claviger", "the claviger to measure as a process")
+	flags.StringVar(&o.profiles, "profiles", "", "directory to write CPU profiles to, of all that is measured")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		if !errors.Is(err, pflag.ErrHelp) {
 			exit(err)

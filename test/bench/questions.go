@@ -54,7 +54,7 @@ func strangerQuestion(address string, records load.Records) (*load.HTTP, error) 
 	}
 	h.Question.Bytes = bytes.Replace(h.Question.Bytes, []byte(population.ClientIP), []byte(field(records, population.AtAddress)), 1)
 	h.Question = load.Template{Bytes: h.Question.Bytes}
-	h.Status = 0 // refused, or told to slow down
+	h.Status, h.Body = 0, []byte(`{"error":`) // refused, or told to wait
 	return h, fill(&h.Question, records, population.AtKey, population.AtWorkspace, population.AtResource, population.AtAddress)
 }
 

@@ -60,7 +60,7 @@ func measureRevoke(ctx context.Context, b *bench) error {
 		return err
 	}
 	r := &revocations{api: api, verifier: v, records: people.Keys.Records()}
-	question, err := authQuestion(v.address, r.records)
+	question, err := authQuestion(v.HTTP, r.records)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (r *revocations) each(ctx context.Context, count int) ([]time.Duration, err
 
 // revoke revokes one key and asks for it until it is refused.
 func (r *revocations) revoke(ctx context.Context, number int) (time.Duration, error) {
-	question, err := authQuestion(r.verifier.address, r.records)
+	question, err := authQuestion(r.verifier.HTTP, r.records)
 	if err != nil {
 		return 0, err
 	}

@@ -17,9 +17,10 @@ const (
 )
 
 // saturated measures a server that is asked as fast as it answers.
-func (b *bench) saturated(name string, process int, l *load.Load) stats.Side {
+func (b *bench) saturated(name string, s *server, l *load.Load) stats.Side {
+	b.measured = append(b.measured, loaded{name, s, l})
 	return stats.Side{Name: name, Measure: func() ([]float64, error) {
-		before, err := cpu.Used(process)
+		before, err := cpu.Used(s.PID())
 		if err != nil {
 			return nil, err
 		}
@@ -27,7 +28,7 @@ func (b *bench) saturated(name string, process int, l *load.Load) stats.Side {
 		if err != nil {
 			return nil, err
 		}
-		after, err := cpu.Used(process)
+		after, err := cpu.Used(s.PID())
 		if err != nil {
 			return nil, err
 		}

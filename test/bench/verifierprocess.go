@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,8 +23,8 @@ import (
 
 // verifierProcess is a running `claviger verifier`, as people run it.
 type verifierProcess struct {
-	*process.Process
-	address, admin string
+	server
+	admin string
 	// started is how long it took from its start until it was ready.
 	started time.Duration
 }
@@ -34,7 +33,7 @@ type verifierProcess struct {
 // and waits until it is ready.
 func (b *bench) startVerifier(ctx context.Context, config *rest.Config, dir string, args ...string) (*verifierProcess, error) {
 	v := &verifierProcess{}
-	for _, address := range []*string{&v.address, &v.admin} {
+	for _, address := range []*string{&v.HTTP, &v.admin} {
 		port, err := controlplane.FreePort()
 		if err != nil {
 			return nil, err
@@ -53,7 +52,7 @@ func (b *bench) startVerifier(ctx context.Context, config *rest.Config, dir stri
 	v.Process, err = process.Start(process.Options{
 		Name: "claviger verifier", Path: b.binary, Output: log, OnParentDeath: syscall.SIGKILL,
 		Args: append([]string{"verifier", "--kubeconfig=" + filepath.Join(dir, "kubeconfig"), "--cert-dir=" + dir,
-			"--usage-db=" + filepath.Join(dir, "usage.db"), "--listen=" + v.address, "--admin-listen=" + v.admin,
+			"--usage-db=" + filepath.Join(dir, "usage.db"), "--listen=" + v.HTTP, "--admin-listen=" + v.admin,
 			"--trusted-proxies=127.0.0.0/8"}, args...),
 	})
 	if err != nil {
@@ -65,6 +64,7 @@ func (b *bench) startVerifier(ctx context.Context, config *rest.Config, dir stri
 		return nil, fmt.Errorf("%w; its log ends:\n%s", err, text[max(0, len(text)-2000):])
 	}
 	v.started = time.Since(start)
+	v.profile = func(ctx context.Context, d time.Duration) ([]byte, error) { return v.protected(ctx, profilePath(d)) }
 	return v, nil
 }
 
@@ -88,7 +88,7 @@ func (v *verifierProcess) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.address+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.HTTP+"/readyz", nil)
 		if err != nil {
 			return err
 		}
@@ -133,22 +133,14 @@ func (v *verifierProcess) collected(ctx context.Context) (memory, error) {
 
 // heapProfile is as the protected port shows it, after a garbage collection.
 func (v *verifierProcess) heapProfile(ctx context.Context) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+v.admin+"/debug/pprof/heap?gc=1&debug=1", nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer any")
+	return v.protected(ctx, "/debug/pprof/heap?gc=1&debug=1")
+}
+
+// protected asks the protected port.
+func (v *verifierProcess) protected(ctx context.Context, path string) ([]byte, error) {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // it was started a moment ago, on this machine
 	defer transport.CloseIdleConnections()
-	response, err := (&http.Client{Transport: transport}).Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close() //nolint:errcheck // only read from
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the protected port answers %s", response.Status)
-	}
-	return io.ReadAll(response.Body)
+	return get(ctx, &http.Client{Transport: transport}, "https://"+v.admin+path)
 }
 
 // heapStat finds a field of runtime.MemStats in a profile in text.

@@ -10,17 +10,19 @@ type target struct {
 // targets are the project's, by metric. They are shown, and nothing fails because of them: how
 // fast a machine is today is no bug.
 var targets = map[string]target{
-	"verify_inprocess_ns":     {limit: 600, wish: 450},
-	"verify_inprocess_allocs": {limit: 0, wish: 0},
-	"verify_miss_ratio":       {limit: 1, wish: 1},
-	"http_verify_ratio":       {limit: 0.85, wish: 0.92, least: true},
-	"forward_auth_ratio":      {limit: 0.85, wish: 0.92, least: true},
-	"extauthz_ratio":          {limit: 1.2, wish: 1.6, least: true},
-	"million_keys_ratio":      {limit: 0.85, wish: 0.92, least: true},
-	"index_bytes_per_key":     {limit: 160, wish: 110},
-	"process_bytes_per_key":   {limit: 1536, wish: 800},
-	"revoke_p99_ms":           {limit: 1000, wish: 250},
-	"flood_p99_ratio":         {limit: 2, wish: 1},
+	"verify_inprocess_ns":             {limit: 600, wish: 450},
+	"verify_inprocess_allocs":         {limit: 0, wish: 0},
+	"verify_miss_ratio":               {limit: 1, wish: 1},
+	"http_verify_ratio":               {limit: 0.85, wish: 0.92, least: true},
+	"forward_auth_ratio":              {limit: 0.85, wish: 0.92, least: true},
+	"extauthz_ratio":                  {limit: 1.2, wish: 1.6, least: true},
+	"million_keys_forward_auth_ratio": {limit: 0.85, wish: 0.92, least: true},
+	"million_keys_verify_ratio":       {limit: 0.85, wish: 0.92, least: true},
+	"million_keys_extauthz_ratio":     {limit: 0.85, wish: 0.92, least: true},
+	"index_bytes_per_key":             {limit: 160, wish: 110},
+	"process_bytes_per_key":           {limit: 1536, wish: 800},
+	"revoke_p99_ms":                   {limit: 1000, wish: 250},
+	"flood_p99_ratio":                 {limit: 2, wish: 1},
 }
 
 // bounds writes what is asked of a row, if anything is.
