@@ -108,7 +108,7 @@ func (x *exchange) client(proxies presented.Proxies) netip.Addr {
 	if err != nil {
 		return netip.Addr{} // a socket of Unix, say
 	}
-	if len(proxies) == 0 {
+	if proxies.None() {
 		return proxies.Client(peer, nil)
 	}
 	return proxies.Client(peer, x.header(wire.ForwardedFor))

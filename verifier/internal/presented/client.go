@@ -3,31 +3,22 @@ package presented
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/claviger-dev/claviger/internal/network"
 )
 
 // Proxies are the networks whose word is taken for where a client is.
-type Proxies []netip.Prefix
+type Proxies struct {
+	networks *network.Set
+}
 
 // NewProxies trusts networks, in whichever way they are written.
-func NewProxies(networks []netip.Prefix) Proxies {
-	var trusted Proxies
-	for _, network := range networks {
-		if a := network.Addr(); a.Is4In6() && network.Bits() >= 96 {
-			network = netip.PrefixFrom(a.Unmap(), network.Bits()-96)
-		}
-		trusted = append(trusted, network.Masked())
-	}
-	return trusted
-}
+func NewProxies(networks []netip.Prefix) Proxies { return Proxies{network.New(networks)} }
 
-func (p Proxies) trust(address netip.Addr) bool {
-	for _, network := range p {
-		if network.Contains(address) {
-			return true
-		}
-	}
-	return false
-}
+// None says whether nobody is trusted, so that there is no need to look for what they say.
+func (p Proxies) None() bool { return p.networks == nil }
+
+func (p Proxies) trust(address netip.Addr) bool { return p.networks.Contains(address) }
 
 // Client is where a request comes from: the peer or, behind trusted proxies, the right-most
 // address in X-Forwarded-For that is none of theirs, as whatever stands left of it the client may
