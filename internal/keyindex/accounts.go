@@ -1,6 +1,7 @@
 package keyindex
 
 import (
+	"reflect"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -62,6 +63,9 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 	}
 	before := a.object
 	a.object = object
+	if before == nil || !reflect.DeepEqual(before.Spec, object.Spec) {
+		x.changed()
+	}
 	a.edition++
 	if before != nil && sameCeiling(&before.Spec, &object.Spec) {
 		a.value.Store(value)
@@ -108,6 +112,7 @@ func (x *Index) deleteAccount(name types.NamespacedName) {
 	if a == nil || a.object == nil {
 		return
 	}
+	x.changed()
 	gone := a.object
 	a.object = nil
 	a.edition++

@@ -51,12 +51,17 @@ func (x *Index) declare(d declared, p *profile) {
 		text = x.names.add(d.name, d.display)
 		x.counts.ApiKeys++
 	}
+	life := d.stated | uint64(d.state)<<instantBits
+	if before == p.number && text == k.text.Load() && life == k.life.Load() {
+		return // only its status changed, as it does while the key is used
+	}
+	x.changed()
 	if before != p.number {
 		p.keys++
 	}
 	k.write(p.number, func() {
 		k.text.Store(text)
-		k.life.Store(d.stated | uint64(d.state)<<instantBits)
+		k.life.Store(life)
 	})
 	if before != p.number {
 		x.leave(before)
@@ -92,7 +97,6 @@ func (x *Index) RetainApiKeys(keep func(types.UID) bool) {
 func (x *Index) sweepKeys(look func(number uint32)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.changes.Add(1)
 	for number := uint32(1); number < x.keys.next; number++ {
 		if x.keys.at(number).subject() != 0 {
 			look(number)
@@ -109,6 +113,7 @@ func (x *Index) deleteApiKey(number uint32) {
 	if before == 0 {
 		return
 	}
+	x.changed()
 	x.names.drop(read(*x.names.blocks.Load(), k.text.Load()))
 	subject := x.buckets.NewSubject()
 	x.buckets.ForgetSubject(local.Subject(k.subject()))

@@ -42,7 +42,11 @@ func (x *Index) SetCredential(c credential.Credential) error {
 func (x *Index) issue(i issue) {
 	key := x.key(i.id)
 	if known := x.credential(key, i.generation); known != 0 {
-		if x.hashOf(known) == i.hash {
+		if c := x.credentials.at(known); x.hashOf(known) == i.hash {
+			if c.issuedAt() == i.issued && c.approvedEnd() == i.notAfter {
+				return
+			}
+			x.changed()
 			// The end was moved. In place, or the key would be unknown for a moment.
 			x.write(known, key, &i)
 			x.publish(i.hash)
@@ -51,6 +55,7 @@ func (x *Index) issue(i issue) {
 		x.deleteCredential(known)
 		key = x.key(i.id) // it may have been let go
 	}
+	x.changed()
 	number := x.credentials.take()
 	x.write(number, key, &i)
 	k := x.keys.at(key)
@@ -113,6 +118,7 @@ func (x *Index) RetainCredentials(keep func(uid types.UID, generation int) bool)
 }
 
 func (x *Index) deleteCredential(number uint32) {
+	x.changed()
 	c := x.credentials.at(number)
 	key, hash := c.key(), x.hashOf(number)
 	x.unlink(key, number)

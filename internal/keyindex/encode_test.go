@@ -145,3 +145,27 @@ func FuzzDecode(f *testing.F) {
 		check(read, hash)
 	})
 }
+
+// Whoever writes an index down goes by Changes, and would keep a revoked key where it missed one.
+func TestEachChangeIsCountedAndNothingElseIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		model, x := newCluster(), New()
+		before := encoded(t, x)
+		for range rapid.IntRange(1, 40).Draw(t, "changes") {
+			counted := x.Changes()
+			model.change(t)(x)
+			after := encoded(t, x)
+			if !bytes.Equal(before, after) && x.Changes() == counted {
+				t.Fatal("a change was not counted")
+			}
+			before = after
+		}
+		counted := x.Changes()
+		for _, arrive := range model.arrivals() {
+			arrive(x)
+		}
+		if x.Changes() != counted {
+			t.Error("what came again as it was is counted as a change")
+		}
+	})
+}

@@ -65,7 +65,6 @@ func New() *Index {
 // lock locks for a change of one key.
 func (x *Index) lock() (unlock func()) {
 	x.mu.Lock()
-	x.changes.Add(1)
 	return x.mu.Unlock
 }
 
@@ -74,15 +73,18 @@ func (x *Index) lock() (unlock func()) {
 func (x *Index) lockWide() (unlock func()) {
 	x.wide.Lock()
 	x.mu.Lock()
-	x.changes.Add(1)
 	return func() {
 		x.mu.Unlock()
 		x.wide.Unlock()
 	}
 }
 
-// Changes is a number that is higher after each change.
+// Changes is a number that is higher after each change of what Encode would write, and not after an object has
+// come again as it was. Whoever asks before Encode and finds the same number later has all in it.
 func (x *Index) Changes() uint64 { return x.changes.Load() }
+
+// changed must be called before the locks are let go under which the change was made: those are what Encode waits for.
+func (x *Index) changed() { x.changes.Add(1) }
 
 // Counts says how many objects the index holds.
 type Counts struct {

@@ -1,6 +1,7 @@
 package keyindex
 
 import (
+	"reflect"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -31,6 +32,9 @@ func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
 	l := x.limit(name)
 	before := l.object
 	l.object = object
+	if before == nil || before.UID != object.UID || !reflect.DeepEqual(before.Spec, object.Spec) {
+		x.changed()
+	}
 	switch {
 	case before == nil:
 		x.counts.KeyLimits++
@@ -52,6 +56,7 @@ func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
 	if l == nil || l.object == nil {
 		return
 	}
+	x.changed()
 	uid := l.object.UID
 	l.object, l.rates = nil, nil
 	x.counts.KeyLimits--

@@ -1,6 +1,7 @@
 package keyindex
 
 import (
+	"reflect"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -40,6 +41,9 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 		w.subject = x.buckets.NewSubject()
 	}
 	w.object = object
+	if before == nil || !reflect.DeepEqual(before.Spec, object.Spec) {
+		x.changed()
+	}
 	if before != nil && sameForKeys(&before.Spec, &object.Spec) {
 		w.value.Store(value)
 		return
@@ -78,6 +82,7 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 	if w == nil || w.object == nil {
 		return
 	}
+	x.changed()
 	gone := w.object
 	w.object = nil
 	w.setCatalogue(scope.Catalogue{})
