@@ -152,8 +152,16 @@ func (b *bench) onServerCPU(start func() error) error {
 	return cpu.On(b.serverCPU, start)
 }
 
+// onAllCores binds nothing to a processor for as long as do takes.
+func (b *bench) onAllCores(do func() error) error {
+	pinned := b.pinned
+	defer func() { b.pinned = pinned }()
+	b.pinned = false
+	return do()
+}
+
 // alternate measures sides in turns, with the load on its own processor.
-func (b *bench) alternate(ctx context.Context, sides []stats.Side) ([][]stats.Sample, error) {
+func (b *bench) alternate(ctx context.Context, rounds int, sides []stats.Side) ([][]stats.Sample, error) {
 	if b.pinned {
 		release, err := cpu.Stay(b.loadCPU)
 		if err != nil {
@@ -170,7 +178,7 @@ func (b *bench) alternate(ctx context.Context, sides []stats.Side) ([][]stats.Sa
 			return measure()
 		}
 	}
-	samples, err := stats.Alternate(b.rounds, sides)
+	samples, err := stats.Alternate(rounds, sides)
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ var children = map[string]func(childOptions) error{
 type childOptions struct {
 	// Answers of the bare servers: files with what a verifier answered, by path or method.
 	Answers map[string]string `json:",omitempty"`
-	// Keys is a file with the keys of the index, and UsageDB where usage is to be counted; empty: nowhere.
-	Keys, UsageDB string `json:",omitempty"`
+	// Keys is a file with the keys of the index.
+	Keys string `json:",omitempty"`
 	// Ballast is memory that is allocated and not used, in bytes: with more of it the garbage
 	// collector runs less often.
 	Ballast int `json:",omitempty"`

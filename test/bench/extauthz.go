@@ -27,7 +27,7 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	v, err := b.startIndex(ctx, people, childOptions{UsageDB: b.path("envoy.db")})
+	v, err := b.startIndex(ctx, people, childOptions{})
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 		}
 		sides = append(sides, b.saturated(name, servers[i], l))
 	}
-	samples, err := b.alternate(ctx, sides)
+	samples, err := b.alternate(ctx, b.rounds, sides)
 	if err != nil {
 		return err
 	}

@@ -27,13 +27,10 @@ var (
 	strangerDoor = httpDoor{"/v1/auth", strangerQuestion}
 )
 
-// measureHTTP is a whole verifier process, fed by an API server, against a bare net/http
-// handler that reads and writes the same bytes.
+// measureHTTP is the HTTP doors against a bare net/http handler that reads and writes the same
+// bytes; the doors alone, then in a whole verifier process. Each server has a processor; then
+// all share all.
 func measureHTTP(ctx context.Context, b *bench) error {
-	v, err := b.fedVerifier(ctx)
-	if err != nil {
-		return err
-	}
 	people, err := b.people(b.keys)
 	if err != nil {
 		return err
@@ -42,42 +39,119 @@ func measureHTTP(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	records, hot := people.Keys.Records(), min(b.keys, population.Hot)
-	bare, err := b.bareHTTP(ctx, v.HTTP, records)
+	doors, err := b.startIndex(ctx, people, childOptions{})
 	if err != nil {
 		return err
 	}
-	var sides []stats.Side
-	for _, s := range []struct {
-		name    string
-		server  *server
-		door    httpDoor
-		records load.Records
-	}{
-		{"verify", &v.server, verifyDoor, records},
-		{"bare verify", bare, verifyDoor, records},
-		{"forward-auth", &v.server, authDoor, records},
-		{"bare forward-auth", bare, authDoor, records},
-		{"forward-auth of unknown keys", &v.server, strangerDoor, unknown.Records()},
-	} {
-		question, err := s.door.question(s.server.HTTP, s.records)
-		if err != nil {
-			return err
-		}
-		l, err := b.open(question.Connect, s.records, hot)
-		if err != nil {
-			return err
-		}
-		sides = append(sides, b.saturated(s.name, s.server, l))
+	records := people.Keys.Records()
+	bare, err := b.bareHTTP(ctx, doors.HTTP, records)
+	if err != nil {
+		return err
 	}
-	samples, err := b.alternate(ctx, sides)
+	sides, err := b.httpSides(b.saturated,
+		httpSide{"verify", doors, verifyDoor, records},
+		httpSide{"bare verify", bare, verifyDoor, records},
+		httpSide{"forward-auth", doors, authDoor, records},
+		httpSide{"bare forward-auth", bare, authDoor, records},
+		httpSide{"forward-auth of unknown keys", doors, strangerDoor, unknown.Records()},
+	)
+	if err != nil {
+		return err
+	}
+	samples, err := b.alternate(ctx, b.rounds, sides)
 	if err != nil {
 		return err
 	}
 	b.addTransport(fmt.Sprintf("verify, %s keys", b.usual()), "http_verify_ratio", samples[0], samples[1])
 	b.addTransport(fmt.Sprintf("forward-auth, %s keys", b.usual()), "forward_auth_ratio", samples[2], samples[3])
 	b.addRatio("forward-auth of unknown keys, against known ones: requests/s", "", samples[4], samples[2])
+	if err := b.httpOfProcess(ctx, bare, records); err != nil {
+		return err
+	}
+	return b.onAllCores(func() error { return b.httpOnAllCores(ctx, people, records) })
+}
+
+// httpOfProcess is a whole verifier process, fed by an API server, which stores its usage in a
+// database: what that and the feed cost besides.
+func (b *bench) httpOfProcess(ctx context.Context, bare *server, records load.Records) error {
+	v, err := b.fedVerifier(ctx)
+	if err != nil {
+		return err
+	}
+	sides, err := b.httpSides(b.saturatedProcess,
+		httpSide{"verify by a process", &v.server, verifyDoor, records},
+		httpSide{"forward-auth by a process", &v.server, authDoor, records},
+	)
+	if err != nil {
+		return err
+	}
+	bareSides, err := b.httpSides(b.saturated,
+		httpSide{"bare verify", bare, verifyDoor, records},
+		httpSide{"bare forward-auth", bare, authDoor, records},
+	)
+	if err != nil {
+		return err
+	}
+	samples, err := b.alternate(ctx, max(b.rounds/5, 2), append(sides, bareSides...))
+	if err != nil {
+		return err
+	}
+	b.addTransport("verify, a whole process that stores usage", "process_verify_ratio", samples[0], samples[2])
+	b.addTransport("forward-auth, a whole process that stores usage", "process_forward_auth_ratio", samples[1], samples[3])
 	return nil
+}
+
+// httpOnAllCores is the same where server and load share all processors.
+func (b *bench) httpOnAllCores(ctx context.Context, people *population.Population, records load.Records) error {
+	doors, err := b.startIndex(ctx, people, childOptions{})
+	if err != nil {
+		return err
+	}
+	bare, err := b.bareHTTP(ctx, doors.HTTP, records)
+	if err != nil {
+		return err
+	}
+	sides, err := b.httpSides(b.saturated,
+		httpSide{"verify on all cores", doors, verifyDoor, records},
+		httpSide{"bare verify on all cores", bare, verifyDoor, records},
+		httpSide{"forward-auth on all cores", doors, authDoor, records},
+		httpSide{"bare forward-auth on all cores", bare, authDoor, records},
+	)
+	if err != nil {
+		return err
+	}
+	samples, err := b.alternate(ctx, b.rounds, sides)
+	if err != nil {
+		return err
+	}
+	b.addTransport("verify, server and load on all cores", "", samples[0], samples[1])
+	b.addTransport("forward-auth, server and load on all cores", "", samples[2], samples[3])
+	return nil
+}
+
+type httpSide struct {
+	name    string
+	server  *server
+	door    httpDoor
+	records load.Records
+}
+
+// httpSides opens connections to servers, to be measured in one way or another. Of the keys as
+// many are asked for as are hot, at most.
+func (b *bench) httpSides(measured func(string, *server, *load.Load) stats.Side, all ...httpSide) ([]stats.Side, error) {
+	var sides []stats.Side
+	for _, s := range all {
+		question, err := s.door.question(s.server.HTTP, s.records)
+		if err != nil {
+			return nil, err
+		}
+		l, err := b.open(question.Connect, s.records, min(s.records.Count(), population.Hot))
+		if err != nil {
+			return nil, err
+		}
+		sides = append(sides, measured(s.name, s.server, l))
+	}
+	return sides, nil
 }
 
 // bareHTTP starts the bare server, with what a verifier at an address answers.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
-	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/test/bench/population"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/extauthz"
@@ -46,7 +45,8 @@ func serveIndex(o childOptions) error {
 	)
 }
 
-// filledVerifier is one with all that a verifier process has, but for the feed.
+// filledVerifier is one with all that a verifier process has, but for the feed and the store
+// of usage.
 func filledVerifier(o childOptions) (*verifier.Verifier, prometheus.Registerer, error) {
 	keys, err := os.ReadFile(o.Keys)
 	if err != nil {
@@ -57,24 +57,13 @@ func filledVerifier(o childOptions) (*verifier.Verifier, prometheus.Registerer, 
 	if err := people.Fill(index); err != nil {
 		return nil, nil, err
 	}
-	store, err := openUsage(context.Background(), o.UsageDB)
-	if err != nil {
-		return nil, nil, err
-	}
 	registry := prometheus.NewRegistry()
-	recorder, err := usagerecorder.New(store, clock.RealClock{}, registry, logr.Discard())
+	recorder, err := usagerecorder.New(discard{}, clock.RealClock{}, registry, logr.Discard())
 	if err != nil {
 		return nil, nil, err
 	}
 	v, err := verifier.New(verifier.Options{Index: index, Recorder: recorder, Registerer: registry})
 	return v, registry, err
-}
-
-func openUsage(ctx context.Context, path string) (usagerecorder.Store, error) {
-	if path == "" {
-		return discard{}, nil
-	}
-	return sqlite.Open(ctx, path)
 }
 
 // startIndex starts it with a population.

@@ -45,7 +45,7 @@ func measureScale(ctx context.Context, b *bench) error {
 			sides = append(sides, b.saturated(fmt.Sprintf("%s with %d keys", door, keys), server, l))
 		}
 	}
-	samples, err := b.alternate(ctx, sides)
+	samples, err := b.alternate(ctx, b.rounds, sides)
 	if err != nil {
 		return err
 	}
