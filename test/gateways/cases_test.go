@@ -23,9 +23,9 @@ func (s *site) protects(t *testing.T) {
 	t.Run("holds each route to its own scopes however it is spelled", s.holdsEverySpelling)
 	t.Run("believes no address that the client made up", s.ignoresForgedAddress)
 	t.Run("serves nothing that is not configured", s.servesNothingElse)
-	t.Run("says that the verifier is not ready", s.saysNotReady)
-	t.Run("lets nothing through while the verifier is away", s.failsClosed) // it stays away
-	t.Run("writes no key into its log", s.logsNoKey)
+	t.Run("says that the verifier is not ready", s.saysNotReady) // from here on it is away
+	t.Run("lets nothing through while the verifier is away", s.failsClosed)
+	t.Run("writes no key into a log", s.logsNoKey)
 }
 
 func (s *site) letsThrough(t *testing.T) {
@@ -121,7 +121,7 @@ func (s *site) leavesTheAnswer(t *testing.T) {
 }
 
 func (s *site) failsClosed(t *testing.T) {
-	s.verifier.stop()
+	s.verifier.process.Kill()
 	s.upstream.take()
 	for name, headers := range map[string][]string{
 		"a good key": bearing(s.verifier.keys[keyGood]),
@@ -139,8 +139,7 @@ func (s *site) failsClosed(t *testing.T) {
 
 // givesUpWaiting is for the gateways that can be told how long to wait.
 func (s *site) givesUpWaiting(t *testing.T) {
-	s.verifier.stalled.Store(true)
-	defer s.verifier.stalled.Store(false)
+	defer s.verifier.stall(t)()
 	r := s.send(t, request{headers: bearing(s.verifier.keys[keyGood])})
 	if r.StatusCode < 500 {
 		t.Errorf("status %d: %s", r.StatusCode, r.body)
@@ -151,26 +150,12 @@ func (s *site) givesUpWaiting(t *testing.T) {
 }
 
 func (s *site) logsNoKey(t *testing.T) {
-	log := s.log.String()
-	for name, key := range s.verifier.keys {
-		if strings.Contains(log, key) {
-			t.Errorf("the key %s is in the log", name)
+	for who, log := range map[string]string{"gateway": s.log.String(), "verifier": s.verifier.log.String()} {
+		for name, key := range s.verifier.keys {
+			if strings.Contains(log, key) {
+				t.Errorf("the key %s is in the log of the %s", name, who)
+			}
 		}
-	}
-}
-
-func (s *site) saysNotReady(t *testing.T) {
-	s.verifier.ready.Store(false)
-	defer s.verifier.ready.Store(true)
-	r := s.send(t, request{headers: bearing(s.verifier.keys[keyGood])})
-	if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
-		t.Errorf("status %d, Retry-After %q: %s", r.StatusCode, r.Header.Get("Retry-After"), r.body)
-	}
-	if p := r.problem(t); p.Code != "NOT_READY" {
-		t.Errorf("code %s", p.Code)
-	}
-	if n := len(s.upstream.take()); n != 0 {
-		t.Errorf("%d requests reached the service", n)
 	}
 }
 

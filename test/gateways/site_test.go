@@ -6,37 +6,34 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
-	"github.com/claviger-dev/claviger/test/controlplane"
 	"github.com/claviger-dev/claviger/test/process"
 )
 
 // site is one gateway with the service behind it and the verifier beside it.
 type site struct {
 	gateway  string // host:port where clients ask
-	verifier *verifierProcess
+	verifier *verifier
 	upstream *upstream
 	log      lockedBuffer // of the gateway
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	port, err := controlplane.FreePort()
-	if err != nil {
-		t.Fatal(err)
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has all of 127.0.0.0/8 for the client and the gateway to be at different addresses")
 	}
 	return &site{
-		gateway:  net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		gateway:  freeAddress(t),
 		verifier: startVerifier(t),
 		upstream: startUpstream(t),
 	}

@@ -2,25 +2,27 @@ package gateways
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net"
-	"net/netip"
-	"sync/atomic"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/keyindex"
-	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
-	"github.com/claviger-dev/claviger/verifier"
-	"github.com/claviger-dev/claviger/verifier/extauthz"
-	"github.com/claviger-dev/claviger/verifier/httpapi"
+	"github.com/claviger-dev/claviger/internal/token"
+	"github.com/claviger-dev/claviger/test/controlplane"
+	"github.com/claviger-dev/claviger/test/process"
 )
 
-// The names of the keys there are. Each but limited may be used as often as one likes.
+// The names of the keys in testdata. Each but limited may be used as often as one likes.
 const (
 	keyGood      = "good"      // orders:read
 	keyBare      = "bare"      // no scopes at all
@@ -30,7 +32,7 @@ const (
 	keyDisabled  = "disabled"  //
 	keySuspended = "suspended" // of a workspace that is
 	keyAccount   = "account"   // of a service account that is suspended
-	keyNear      = "near"      // may be used from where the tests' client is
+	keyNear      = "near"      // may be used from clientAddress only
 	keyFar       = "far"       // may be used from farAddress only
 	keyLimited   = "limited"   // one request an hour
 )
@@ -42,99 +44,147 @@ const (
 	farAddress    = "192.0.2.7"
 )
 
-// verifierProcess is a verifier with its doors on a port of its own.
-type verifierProcess struct {
+// binary is the program that is tested: of make test, or built here.
+var binary = os.Getenv("CLAVIGER_BINARY")
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if binary == "" {
+		dir, err := os.MkdirTemp("", "claviger-gateways-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "claviger")
+		build := exec.Command("go", "build", "-o", binary, "./cmd/claviger")
+		build.Dir = controlplane.RepositoryRoot()
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building claviger: %v\n%s", err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// verifier is `claviger verifier` with the keys of testdata, as the guides have readers start it.
+type verifier struct {
 	address     string // host:port of the HTTP doors
 	grpcAddress string // of the door for Envoy
 	keys        map[string]string
-	ready       atomic.Bool
-	stalled     atomic.Bool // takes questions and does not answer
-	stop        func()
+	log         lockedBuffer
+	process     *process.Process
 }
 
-func startVerifier(t *testing.T) *verifierProcess {
+func startVerifier(t *testing.T) *verifier {
 	t.Helper()
-	x := indextest.New()
-	p := &verifierProcess{keys: issueKeys(t, x)}
-	p.ready.Store(true)
-	v, err := verifier.New(verifier.Options{Index: x})
+	v := &verifier{address: freeAddress(t), grpcAddress: freeAddress(t), keys: map[string]string{}}
+	dir := t.TempDir()
+	declared, err := os.ReadFile(filepath.Join("testdata", "keys.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	handler, err := httpapi.NewHandler(v, httpapi.Options{Ready: p.isReady, TrustedProxies: trusted})
-	if err != nil {
-		t.Fatal(err)
-	}
-	envoys, err := extauthz.New(v, extauthz.Options{Ready: p.isReady, TrustedProxies: trusted, Log: logr.Discard()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopHTTP := p.serve(t, &p.address, func(ctx context.Context, listener net.Listener) error {
-		return httpapi.Serve(ctx, listener, handler, time.Second, logr.Discard())
+	write(t, dir, "keys.yaml", string(declared))
+	write(t, dir, "secrets.yaml", v.issue(t, string(declared)))
+	v.process, err = process.Start(process.Options{
+		Name: "claviger verifier", Path: binary, Output: &v.log, OnParentDeath: syscall.SIGKILL,
+		Args: []string{
+			"verifier", "--manifests", dir, "--listen", v.address, "--extauthz-listen", v.grpcAddress,
+			"--trusted-proxies", "127.0.0.1", "--log-level", "127",
+		},
 	})
-	stopGRPC := p.serve(t, &p.grpcAddress, func(ctx context.Context, listener net.Listener) error {
-		return envoys.Serve(ctx, listener, time.Millisecond)
-	})
-	p.stop = func() {
-		stopHTTP()
-		stopGRPC()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return p
+	t.Cleanup(func() {
+		v.process.Kill()
+		if t.Failed() {
+			t.Logf("the verifier logged:\n%s", &v.log)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := v.process.WaitReady(ctx, v.isReady); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
-func (p *verifierProcess) isReady() error {
-	if !p.ready.Load() {
-		return errors.New("the test says so")
+// issue makes a key for each ApiKey, and the Secret that delivers it.
+func (v *verifier) issue(t *testing.T, declared string) string {
+	t.Helper()
+	var secrets strings.Builder
+	for _, document := range strings.Split(declared, "\n---\n") {
+		var object v1alpha1.ApiKey
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object.Kind != "ApiKey" {
+			continue
+		}
+		key, err := token.New("ak", "live")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.keys[object.Name] = key.Reveal()
+		fmt.Fprintf(&secrets, "apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {api-key: %s}\n---\n",
+			object.Name, object.Namespace, key.Reveal())
+	}
+	return secrets.String()
+}
+
+func (v *verifier) isReady(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.address+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("/readyz answers with status %d", answer.StatusCode)
 	}
 	return nil
 }
 
-// serve returns what ends it, which may be called more than once.
-func (p *verifierProcess) serve(t *testing.T, address *string, run func(context.Context, net.Listener) error) func() {
+// stall keeps the verifier from answering, and from closing what is open, until it is resumed.
+func (v *verifier) stall(t *testing.T) (resume func()) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err := syscall.Kill(v.process.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	// Each thread stops when it gets to it.
+	for deadline := time.Now().Add(patience); !v.stopped(t); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the verifier does not stop")
+		}
+	}
+	return func() { syscall.Kill(v.process.PID(), syscall.SIGCONT) }
+}
+
+func (v *verifier) stopped(t *testing.T) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", v.process.PID()))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("the verifier's threads are not in /proc: %v", err)
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err == nil && !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return true
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	port, err := controlplane.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	*address = listener.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		run(ctx, stallable{listener, &p.stalled})
-	}()
-	stop := func() {
-		cancel()
-		<-served
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
-func issueKeys(t *testing.T, x *keyindex.Index) map[string]string {
-	indextest.SetWorkspace(x, "closed", func(w *v1alpha1.WorkspaceSpec) { w.Suspended = true })
-	indextest.SetAccount(x, "robot", func(a *v1alpha1.ServiceAccountSpec) { a.Suspended = true })
-	indextest.SetLimit(x, "hourly", 1, time.Hour, 0)
-	keys := map[string]string{}
-	issue := func(name string, edits ...func(*v1alpha1.ApiKeySpec)) {
-		orders := func(s *v1alpha1.ApiKeySpec) { s.Scopes = []v1alpha1.Scope{"orders:read"} }
-		keys[name] = indextest.Issue(t, x, name, append([]func(*v1alpha1.ApiKeySpec){orders}, edits...)...)
-	}
-	issue(keyGood)
-	issue(keyBare, func(s *v1alpha1.ApiKeySpec) { s.Scopes = nil })
-	issue(keyReports, func(s *v1alpha1.ApiKeySpec) { s.Scopes = []v1alpha1.Scope{"reports:read"} })
-	issue(keyExpired, func(s *v1alpha1.ApiKeySpec) {
-		s.ExpiresAt = &metav1.Time{Time: indextest.IssuedAt.Add(time.Hour)}
-	})
-	issue(keyRevoked, func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyRevoked })
-	issue(keyDisabled, func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyDisabled })
-	issue(keySuspended, func(s *v1alpha1.ApiKeySpec) { s.WorkspaceRef.Name = "closed" })
-	issue(keyAccount, func(s *v1alpha1.ApiKeySpec) {
-		s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"}
-	})
-	issue(keyNear, func(s *v1alpha1.ApiKeySpec) { s.AllowedCIDRs = []v1alpha1.CIDR{clientAddress + "/32"} })
-	issue(keyFar, func(s *v1alpha1.ApiKeySpec) { s.AllowedCIDRs = []v1alpha1.CIDR{farAddress + "/32"} })
-	issue(keyLimited, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = indextest.Refs("hourly") })
-	return keys
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
