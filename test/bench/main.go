@@ -19,7 +19,8 @@ import (
 	"github.com/claviger-dev/claviger/test/bench/report"
 )
 
-// sections are what is measured, in this order.
+// sections are what is measured, in this order. Another one, for limits in a shared store say, is a
+// function and a line here, and its targets in the package report.
 var sections = []struct {
 	name, title string
 	measure     func(context.Context, *bench) error
