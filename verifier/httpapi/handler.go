@@ -85,6 +85,8 @@ func (h *handler) openDoors() {
 		"/v1/introspect":   {name: "introspect", methods: post, open: (*handler).introspect},
 		"/v1/auth":         {name: "auth", open: (*handler).auth, close: (*exchange).anonymous},
 		"/v1/auth/nginx":   {name: "auth_nginx", open: (*handler).auth, close: (*exchange).forNginx},
+		"/v1/openapi.json": {name: "openapi", methods: get, open: (*handler).openapi, early: true},
+		"/docs":            {name: "docs", methods: get, open: (*handler).docs, early: true},
 		"/healthz":         {name: "healthz", open: (*handler).healthz, early: true},
 		"/readyz":          {name: "readyz", open: (*handler).readyz, early: true},
 	}
