@@ -2,6 +2,7 @@ package feed
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -9,16 +10,24 @@ import (
 
 // slim drops what the index has no use for, most of an object's size.
 func slim(object client.Object) {
-	object.SetManagedFields(nil)
-	delete(object.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
 	switch o := object.(type) {
 	case *v1alpha1.Workspace:
-		o.Status = v1alpha1.WorkspaceStatus{}
+		o.ObjectMeta, o.Status = identity(o), v1alpha1.WorkspaceStatus{}
 	case *v1alpha1.ServiceAccount:
-		o.Status = v1alpha1.ServiceAccountStatus{}
+		o.ObjectMeta, o.Status = identity(o), v1alpha1.ServiceAccountStatus{}
 	case *v1alpha1.KeyLimit:
-		o.Status = v1alpha1.KeyLimitStatus{}
+		o.ObjectMeta, o.Status = identity(o), v1alpha1.KeyLimitStatus{}
 	case *v1alpha1.ApiKey:
-		o.Status = v1alpha1.ApiKeyStatus{}
+		o.ObjectMeta, o.Status = identity(o), v1alpha1.ApiKeyStatus{}
+	case *corev1.Secret:
+		labels, annotations := o.Labels, o.Annotations // they say whose it is
+		o.ObjectMeta = identity(o)
+		o.Labels, o.Annotations = labels, annotations
+	}
+}
+
+func identity(o client.Object) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: o.GetNamespace(), Name: o.GetName(), UID: o.GetUID(), DeletionTimestamp: o.GetDeletionTimestamp(),
 	}
 }
