@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,7 +20,10 @@ const (
 	MaxMessage = 256 << 10
 
 	// Envoy keeps a connection for each of its threads, and has many requests under way on it.
-	maxStreams        = 1024
+	maxStreams = 1024
+	// With more than these at once requests get a goroutine of their own each.
+	workersPerProcessor = 32
+
 	maxHeaderBytes    = 16 << 10
 	connectionTimeout = 5 * time.Second
 	connectionWindow  = 1 << 20
@@ -73,6 +77,8 @@ func (s *Server) options(health *healthServer) []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.StreamInterceptor(health.untilEnd),
+		// Their stacks have grown already: to grow one for each request costs a tenth of it.
+		grpc.NumStreamWorkers(workersPerProcessor * uint32(runtime.GOMAXPROCS(0))),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
