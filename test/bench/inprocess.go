@@ -21,14 +21,17 @@ import (
 // measureInProcess is Verify as a Go service calls it, and what the index needs of memory.
 func measureInProcess(ctx context.Context, b *bench) error {
 	for _, keys := range []int{1000, b.keys, b.many} {
-		if err := b.inProcess(ctx, keys); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := b.inProcess(keys); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) inProcess(ctx context.Context, keys int) error {
+func (b *bench) inProcess(keys int) error {
 	people, err := b.people(keys)
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func (b *bench) inProcess(ctx context.Context, keys int) error {
 	if err != nil {
 		return err
 	}
-	m := decisions{verifier: v, slice: b.slice}
+	m := decisions{verifier: v, slice: b.slice / 2}
 	hot := min(keys, population.Hot)
 	sides := []stats.Side{
 		{Name: "the bare hash and clock", Measure: m.bare(askerOf(people.Keys, hot))},

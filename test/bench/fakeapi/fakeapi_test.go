@@ -205,7 +205,6 @@ func TestAWatchGoesOnFromAVersionOrSaysThatItIsGone(t *testing.T) {
 		var names []string
 		for event := range w.ResultChan() {
 			names = append(names, event.Object.(client.Object).GetName())
-			version = event.Object.(client.Object).GetResourceVersion()
 		}
 		return names, nil
 	}
