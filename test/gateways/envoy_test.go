@@ -28,13 +28,24 @@ import (
 func TestEnvoysProtocol(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.tellsLimits = true
 	config := readEnvoy(t, replace(t, block(t, "envoy.md", "envoy"),
 		"port_value: 8000", "port_value: "+s.port()[1:],
 		"port_value: 9191", "port_value: "+portOf(t, s.verifier.grpcAddress),
 		"port_value: 9000", "port_value: "+portOf(t, s.upstream.address)))
 	startEnvoy(t, s, config)
 	t.Run("gives up waiting for the verifier", s.givesUpWaiting)
+	t.Run("leaves the service its own credentials", s.leavesOtherCredentials)
 	s.protects(t)
+}
+
+// Envoy is told in which header the key was; the other gateways end both at the gateway.
+func (s *site) leavesOtherCredentials(t *testing.T) {
+	const other = "Bearer a.users.token"
+	a := s.arrived(t, s.send(t, request{headers: bearing(s.verifier.keys[keyGood], "Authorization: "+other)}))
+	if got := a.header.Get("Authorization"); got != other {
+		t.Errorf("Authorization arrived as %q", got)
+	}
 }
 
 func portOf(t *testing.T, address string) string {

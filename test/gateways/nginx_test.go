@@ -11,6 +11,7 @@ import (
 func TestNginx(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.tellsLimits = true
 	s.runNginx(t, block(t, "nginx.md", "nginx"))
 	t.Run("gives up waiting for the verifier", s.givesUpWaiting)
 	s.protects(t)

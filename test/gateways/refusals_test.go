@@ -72,7 +72,11 @@ func (s *site) refuses(t *testing.T) {
 
 func (s *site) tellsWhenToComeBack(t *testing.T) {
 	q := request{headers: bearing(s.verifier.keys[keyLimited])}
-	s.arrived(t, s.send(t, q))
+	passed := s.send(t, q)
+	s.arrived(t, passed)
+	if got := passed.Header.Get("RateLimit"); strings.HasPrefix(got, `"hour";r=0;t=`) != s.tellsLimits {
+		t.Errorf("with a request that passes RateLimit is %q", got)
+	}
 	r := s.send(t, q)
 	if p := r.problem(t); r.StatusCode != http.StatusTooManyRequests || p.Code != "RATE_LIMITED" || p.Error != "Rate limit exceeded. Please try again later." {
 		t.Errorf("status %d: %+v", r.StatusCode, p)

@@ -24,7 +24,10 @@ type site struct {
 	gateway  string // host:port where clients ask
 	verifier *verifier
 	upstream *upstream
-	log      lockedBuffer // of the gateway
+	// tellsLimits: it can show the RateLimit fields on requests that pass, too.
+	tellsLimits bool
+
+	log lockedBuffer // of the gateway
 }
 
 func newSite(t *testing.T) *site {
