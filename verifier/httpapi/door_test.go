@@ -99,6 +99,10 @@ func TestBeforeAllKeysAreKnownNoKeyIsCalledInvalid(t *testing.T) {
 	if w := f.do("GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ok\n" {
 		t.Errorf("/readyz afterwards: %d %q", w.Code, w.Body)
 	}
+	f.note = "serving from a snapshot"
+	if w := f.do("GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ok (serving from a snapshot)\n" {
+		t.Errorf("/readyz with a note: %d %q", w.Code, w.Body)
+	}
 }
 
 // newHandler makes doors without a fixture, to look inside.

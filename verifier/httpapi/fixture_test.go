@@ -26,6 +26,7 @@ type fixture struct {
 	key   string
 	now   time.Time
 	ready error
+	note  string
 }
 
 func newFixture(t testing.TB, edits ...func(*spec)) *fixture {
@@ -40,6 +41,7 @@ func newFixture(t testing.TB, edits ...func(*spec)) *fixture {
 	}
 	f.Handler, err = NewHandler(v, Options{
 		Ready:          func() error { return f.ready },
+		Note:           func() string { return f.note },
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		Now:            func() time.Time { return f.now },
 	})
