@@ -121,12 +121,16 @@ func (v *Verifier) slow(d *Decision, source netip.Addr) {
 	d.RetryAfter, d.At, d.Checks = wait, at, checks
 }
 
-// Inspect decides as Verify would, but leaves no trace: it takes nothing from the limits, which
-// therefore never refuse, and nothing is recorded. It is for whoever asks what a key is.
+// Inspect decides as Verify would, but takes nothing from the limits, which therefore never refuse,
+// and nothing is recorded. It is for whoever asks what a key is. Invalid keys count as they do in
+// Verify, or keys could be tried here.
 func (v *Verifier) Inspect(_ context.Context, r Request) Decision {
 	now := v.now()
 	decision := v.decide(&r, now, false)
 	decision.At = now
+	if decision.Code.Public() == policy.CodeKeyInvalid {
+		v.slow(&decision, r.ClientIP)
+	}
 	return decision
 }
 
@@ -154,7 +158,7 @@ func (v *Verifier) decide(r *Request, now time.Time, counts bool) Decision {
 func unknown(r *Request, now time.Time) Decision {
 	d := answer(policy.CodeKeyInvalid)
 	if r.Explain {
-		d.Checks = policy.Explain(&policy.Request{}, nil, now)
+		d.Checks = append(policy.Explain(&policy.Request{}, nil, now), limitsCheck(d.Code))
 	}
 	return d
 }

@@ -50,6 +50,9 @@ func (r Rate) takeSpan(b *Bucket, now time.Time, cost int64) Result {
 		// An edit may have lowered the rate below what was used already.
 		result.Remaining = max(0, r.Requests-current.count)
 		result.ResetAt = epoch.Add(time.Duration(current.began)*time.Millisecond + r.Per)
+		if cost == 0 && current.count == 0 {
+			result.ResetAt = now // it is whole
+		}
 		if !result.Allowed {
 			result.RetryAfter = result.ResetAt.Sub(now)
 		}
