@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -22,6 +24,18 @@ func TestLogLevelsAreWordsOrLogrsNumbers(t *testing.T) {
 			t.Errorf("%q was read as %v, %v; want an error that names the flag", text, got, err)
 		}
 	}
+}
+
+func TestEveryFlagOfTheVerifierIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/verifier.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifierCommand().Flags().VisitAll(func(flag *pflag.Flag) {
+		if !strings.Contains(string(page), "`--"+flag.Name+"`") {
+			t.Errorf("--%s is not in docs/verifier.md", flag.Name)
+		}
+	})
 }
 
 func TestTrustedProxiesAreNetworksOrAddresses(t *testing.T) {

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthgrpc "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/claviger-dev/claviger/verifier/httpapi"
 )
@@ -156,6 +160,45 @@ func TestTheAuthoritiesOfClientsMayChange(t *testing.T) {
 	write(t, file, encode(second.certificate))
 	// It held a session of its last connection, which must not help it.
 	eventually(t, "the first client is refused", func() bool { return !old.admitted() })
+}
+
+// The door for Envoy speaks by the same configuration.
+func TestGRPCSpeaksTheSameTLS(t *testing.T) {
+	ca, clients, dir := newAuthority(t, "servers"), newAuthority(t, "clients"), t.TempDir()
+	ca.server(t, dir, 1)
+	file := filepath.Join(dir, "clients.crt")
+	write(t, file, encode(clients.certificate))
+	transport, err := newTransport(dir, file, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport.start(t.Context())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(transport.config)))
+	healthgrpc.RegisterHealthServer(server, health.NewServer())
+	go server.Serve(listener)
+	t.Cleanup(server.Stop)
+
+	admitted := func(certificates ...tls.Certificate) bool {
+		roots := x509.NewCertPool()
+		roots.AddCert(ca.certificate)
+		config := &tls.Config{RootCAs: roots, ServerName: "verifier", Certificates: certificates}
+		conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(config)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, err = healthgrpc.NewHealthClient(conn).Check(t.Context(), &healthgrpc.HealthCheckRequest{})
+		return err == nil
+	}
+	certificate := clients.client(t)
+	eventually(t, "a certified client is admitted", func() bool { return admitted(certificate) })
+	if admitted() {
+		t.Error("a client without a certificate was admitted")
+	}
 }
 
 func TestClientCertificatesNeedTLS(t *testing.T) {
