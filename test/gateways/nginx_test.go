@@ -4,8 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/yaml"
 )
 
 func TestNginx(t *testing.T) {
@@ -29,6 +34,23 @@ func TestNginxLetsNobodyInWhereRequirementsAreForgotten(t *testing.T) {
 	}
 	if n := len(s.upstream.take()); n != 0 {
 		t.Errorf("%d requests reached the service", n)
+	}
+}
+
+// TestNginx finds out whether the configuration names each header that the verifier tells; an
+// Ingress must name the same.
+func TestTheIngressCopiesTheSameHeadersAsNginx(t *testing.T) {
+	var ingress networkingv1.Ingress
+	if err := yaml.UnmarshalStrict([]byte(block(t, "nginx.md", "ingress")), &ingress); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, match := range regexp.MustCompile(`proxy_set_header (X-Claviger-\S+) +\$`).FindAllStringSubmatch(block(t, "nginx.md", "nginx"), -1) {
+		want = append(want, match[1])
+	}
+	got := strings.Split(ingress.Annotations["nginx.ingress.kubernetes.io/auth-response-headers"], ",")
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the Ingress copies %q, and nginx %q", got, want)
 	}
 }
 
