@@ -22,6 +22,7 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/verifier"
 )
 
 // document loads what is served.
@@ -96,6 +97,11 @@ func probes(key string) []probe {
 	bearer := "Authorization: Bearer " + key
 	notReady := func(f *fixture) { f.ready = errors.New("a test") }
 	overloaded := func(f *fixture) { fill(f.Handler.(*handler).gate) }
+	tried := func(f *fixture) {
+		for range verifier.DefaultInvalidKeysPerMinute {
+			f.do("GET", "/v1/auth", "", "X-API-Key: hello")
+		}
+	}
 	question := `{"key":"` + key + `","scopes":{"allOf":["read"],"anyOf":["write"]},"workspace":"tenant/shop","resource":null,"clientIP":"192.0.2.1",` +
 		`"cost":{"requests":2,"spendMicrocents":1},"labels":{"tier":"gold","domain":"d"},"explain":true}`
 	long := strings.Repeat(" ", maxBatchBody+1)
@@ -131,6 +137,7 @@ func probes(key string) []probe {
 			probe{"GET", path, "", nil, 401, nil},
 			probe{"GET", path, "", []string{"X-API-Key: hello"}, 401, nil},
 			probe{"GET", path + "?scope=admin", "", []string{bearer}, 403, nil},
+			probe{"GET", path, "", []string{"X-API-Key: hello"}, 429, tried},
 			probe{"GET", path, "", []string{bearer}, 503, notReady},
 			probe{"GET", path, "", []string{bearer}, 503, overloaded},
 		)
