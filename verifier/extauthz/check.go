@@ -20,14 +20,24 @@ import (
 func (s *Server) check(ctx context.Context, receive func(any) error) (any, error) {
 	start := s.now()
 	x := exchanges.Get().(*exchange)
-	if err := s.receive(x, receive); err != nil {
-		x.release()
-		s.metrics.malformed.Inc()
-		return nil, err
+	defer s.inFlight.Add(-1)
+	full := s.inFlight.Add(1) > s.maxInFlight
+	if !full {
+		if err := s.receive(x, receive); err != nil {
+			x.release()
+			s.metrics.malformed.Inc()
+			return nil, err
+		}
 	}
 	message := messages.Pool.Get().(*[]byte)
 	x.out.Bytes = (*message)[:0]
-	s.safely(ctx, x)
+	if full {
+		// What was sent is not even read.
+		s.metrics.shed.Inc()
+		x.fail(http.StatusServiceUnavailable, "OVERLOADED", "The verifier has too much to do. Please try again.")
+	} else {
+		s.safely(ctx, x)
+	}
 	*message = x.out.Bytes
 	took := s.now().Sub(start)
 	s.metrics.answered(x.status, took)

@@ -9,6 +9,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -32,6 +34,9 @@ type Options struct {
 	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may,
 	// as URLs end up in logs.
 	QueryKey string
+	// MaxInFlight is how many requests are read and decided at once; more are answered 503. Zero:
+	// 512 for each processor.
+	MaxInFlight int
 	// TLS is what is spoken, with a certificate that it gets by itself; nil: plain text.
 	TLS *tls.Config
 	Log logr.Logger
@@ -51,13 +56,22 @@ type Server struct {
 	log      logr.Logger
 	metrics  *metrics
 	now      func() time.Time
+
+	maxInFlight int64
+	inFlight    atomic.Int64
 }
+
+// inFlightPerProcessor is far more than may wait for one without being late.
+const inFlightPerProcessor = 512
 
 // New makes the door. It fails where its metrics are registered already.
 func New(v *verifier.Verifier, o Options) (*Server, error) {
 	s := &Server{
 		verifier: v, ready: o.Ready, proxies: presented.NewProxies(o.TrustedProxies), queryKey: o.QueryKey,
-		tls: o.TLS, log: o.Log, metrics: newMetrics(), now: o.Now,
+		tls: o.TLS, log: o.Log, metrics: newMetrics(), now: o.Now, maxInFlight: int64(o.MaxInFlight),
+	}
+	if s.maxInFlight <= 0 {
+		s.maxInFlight = int64(inFlightPerProcessor * runtime.GOMAXPROCS(0))
 	}
 	if s.ready == nil {
 		s.ready = v.Ready

@@ -50,6 +50,15 @@ func newFixture(t testing.TB, edits ...func(*spec)) *fixture {
 
 func newFixtureWith(t testing.TB, change serverOption, edits ...func(*spec)) *fixture {
 	t.Helper()
+	f := unserved(t, change, edits...)
+	f.conn = f.dial(t, f.listen(t))
+	f.client = authv3.NewAuthorizationClient(f.conn)
+	return f
+}
+
+// unserved is a fixture without a network.
+func unserved(t testing.TB, change serverOption, edits ...func(*spec)) *fixture {
+	t.Helper()
 	f := &fixture{index: indextest.New()}
 	f.key = indextest.Issue(t, f.index, "k", append([]func(*spec){func(s *spec) {
 		s.Scopes = []v1alpha1.Scope{"read", "write"}
@@ -64,8 +73,6 @@ func newFixtureWith(t testing.TB, change serverOption, edits ...func(*spec)) *fi
 	if f.Server, err = New(v, o); err != nil {
 		t.Fatal(err)
 	}
-	f.conn = f.dial(t, f.listen(t))
-	f.client = authv3.NewAuthorizationClient(f.conn)
 	return f
 }
 
@@ -167,7 +174,7 @@ func set(t testing.TB, options []*corev3.HeaderValueOption) map[string]string {
 	headers := map[string]string{}
 	for _, option := range options {
 		name := option.GetHeader().GetKey()
-		if option.GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD || option.Append != nil {
+		if option.GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD || option.Append != nil { //nolint:staticcheck // it must not be used
 			t.Errorf("%s does not overwrite", name)
 		}
 		if _, twice := headers[name]; twice || name != strings.ToLower(name) {

@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	duration  *prometheus.HistogramVec
 	malformed prometheus.Counter
+	shed      prometheus.Counter
 	panics    prometheus.Counter
 	byStatus  map[int]prometheus.Observer // looked up once, not for each request
 }
@@ -34,6 +35,10 @@ func newMetrics() *metrics {
 			Name: "claviger_extauthz_malformed_total",
 			Help: "Calls of the door for Envoy whose message could not be read.",
 		}),
+		shed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "claviger_extauthz_requests_shed_total",
+			Help: "Requests that were answered 503 OVERLOADED because too many were in flight.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "claviger_extauthz_panics_total",
 			Help: "Requests that were answered 500 because the door for Envoy panicked. There should be none.",
@@ -47,7 +52,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
-	return errors.Join(r.Register(m.duration), r.Register(m.malformed), r.Register(m.panics))
+	return errors.Join(r.Register(m.duration), r.Register(m.malformed), r.Register(m.shed), r.Register(m.panics))
 }
 
 func (m *metrics) answered(status int, took time.Duration) {

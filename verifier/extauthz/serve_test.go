@@ -173,6 +173,31 @@ func call(t testing.TB, server *Server, message []byte) *authv3.CheckResponse {
 	return &response
 }
 
+func TestWhatIsTooMuchIsAnsweredAtOnce(t *testing.T) {
+	f := newFixtureWith(t, func(o *Options) { o.MaxInFlight = 1 })
+	// One call takes the only place, and sends nothing.
+	ctx, cancel := context.WithCancel(timed(t))
+	if _, err := f.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, authv3.Authorization_Check_FullMethodName); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() *authv3.CheckResponse { return f.check(t, request([]string{"x-api-key: " + f.key})) }
+	eventually(t, "it is too much", func() bool { return ask().GetOkResponse() == nil })
+	if got := refusalOf(t, ask()); got.status != 503 || got.code != codes.Unavailable || got.problem.Code != "OVERLOADED" || got.headers["retry-after"] != "1" {
+		t.Errorf("got %+v", got)
+	}
+	cancel()
+	eventually(t, "there is room again", func() bool { return ask().GetOkResponse() != nil })
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come about that " + what)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	var ready atomic.Bool
 	f := newFixtureWith(t, func(o *Options) {

@@ -111,6 +111,7 @@ func (p *process) buildExtAuthz(o Options, decider *verifier.Verifier, registry 
 	p.extauthz, err = extauthz.New(decider, extauthz.Options{
 		TrustedProxies: o.TrustedProxies,
 		QueryKey:       o.QueryKey,
+		MaxInFlight:    o.MaxInFlight,
 		TLS:            p.transport.config,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,
