@@ -46,7 +46,7 @@ func (x *Index) compileProfile(p *profile) {
 		Networks:    networks(spec.AllowedCIDRs),
 		Metadata:    spec.Metadata,
 	}
-	c := &compiled{class: class, revoked: class, workspace: p.workspace, limits: x.attach(p), buckets: x.buckets}
+	c := &compiled{class: class, workspace: p.workspace, limits: x.attach(p), buckets: x.buckets}
 	grant(&c.class, p)
 	// An account of another workspace is as good as none, and so the keys grant nothing.
 	if p.account != nil && p.account.object != nil && p.account.object.Spec.WorkspaceRef.Name == spec.Workspace {

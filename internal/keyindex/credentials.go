@@ -69,7 +69,7 @@ func (x *Index) issue(i issue) {
 func (x *Index) write(number, key uint32, i *issue) {
 	c := x.credentials.at(number)
 	words := hashWords(&i.hash)
-	c.head.write(key, func() {
+	c.write(key, func() {
 		for j := range words {
 			c.hash[j].Store(words[j])
 		}
@@ -124,7 +124,7 @@ func (x *Index) deleteCredential(number uint32) {
 	x.unlink(key, number)
 	x.disclaim(hash, number)
 	// The slot led here or does no longer; either way this leads nowhere from now on.
-	c.head.write(0, func() {})
+	c.write(0, func() {})
 	x.counts.Credentials--
 	x.publish(hash)
 	x.credentials.release(number)

@@ -24,7 +24,7 @@ func Decode(r io.Reader) (*Index, error) {
 	for {
 		item, err := d.r.ReadByte()
 		if err == nil && item == itemEnd {
-			if _, err := d.r.ReadByte(); err != io.EOF {
+			if _, err := d.r.ReadByte(); !errors.Is(err, io.EOF) {
 				return nil, fmt.Errorf("%w: it goes on behind its end", errMalformed)
 			}
 			return d.x, nil
@@ -33,7 +33,7 @@ func Decode(r io.Reader) (*Index, error) {
 			err = d.item(item)
 		}
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, fmt.Errorf("%w: %w", errMalformed, err)

@@ -13,6 +13,7 @@
 package keyindex
 
 import (
+	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 
@@ -36,7 +37,7 @@ type Index struct {
 
 	byUID      *uidTable
 	rivals     map[token.Hash][]uint32 // the credentials of a hash that several claim
-	byContent  map[string]*profile
+	byContent  map[[sha256.Size]byte]*profile
 	workspaces map[types.NamespacedName]*workspace
 	accounts   map[types.NamespacedName]*account
 	limits     map[types.NamespacedName]*keyLimit
@@ -52,7 +53,7 @@ func New() *Index {
 	x := &Index{
 		byUID:      newUIDTable(),
 		rivals:     map[token.Hash][]uint32{},
-		byContent:  map[string]*profile{},
+		byContent:  map[[sha256.Size]byte]*profile{},
 		workspaces: map[types.NamespacedName]*workspace{},
 		accounts:   map[types.NamespacedName]*account{},
 		limits:     map[types.NamespacedName]*keyLimit{},

@@ -95,9 +95,6 @@ func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) 
 	e.Key = policy.Key{ID: id, State: state, ExpiresAt: endOf(stated, notAfter, issued, p.spec.TTL)}
 	e.Key.Name, e.Key.DisplayName = read(*blocks, text)
 	e.Class, e.Workspace, e.Account = &seen.class, workspace, account
-	if state == policy.Revoked {
-		e.Class = &seen.revoked
-	}
 	e.Limits, e.buckets, e.subject = seen.limits, seen.buckets, local.Subject(subject)
 
 	unchanged := seen == p.compiled.Load() && workspace == seen.workspace.value.Load() && account == seen.accountValue() &&

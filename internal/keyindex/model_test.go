@@ -114,7 +114,7 @@ func ask(x *Index, h token.Hash) answer {
 	if !x.Lookup(h, &entry) {
 		return answer{}
 	}
-	a := answer{Key: entry.Key.ID.String(), Scopes: entry.Class.Scopes.List(), End: entry.Key.ExpiresAt}
+	a := answer{Key: entry.Key.ID.String(), Scopes: entry.Scopes("").List(), End: entry.Key.ExpiresAt}
 	if entry.Workspace != nil {
 		a.Workspace = fmt.Sprint(entry.Class.WorkspaceID, entry.Workspace.Suspended)
 	}
@@ -400,7 +400,7 @@ func TestReadersSeeOnlyWholeStates(t *testing.T) {
 					t.Error("the key was missing for a moment")
 					return
 				}
-				if entry.Workspace != nil && entry.Class.Scopes.Has("write") {
+				if entry.Workspace != nil && entry.Scopes("").Has("write") {
 					t.Error("the key had a scope outside the catalogue for a moment")
 					return
 				}

@@ -1,6 +1,7 @@
 package keyindex
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -33,7 +34,7 @@ type profileSpec struct {
 // profile is a profileSpec that keys have, with what it comes to.
 type profile struct {
 	spec      profileSpec
-	content   string // by which it is found
+	content   [sha256.Size]byte // by which it is found
 	number    uint32
 	keys      int // that have it
 	workspace *workspace
@@ -48,7 +49,6 @@ type profileSlot struct{ atomic.Pointer[profile] }
 // as they are. It is immutable.
 type compiled struct {
 	class     policy.Class
-	revoked   policy.Class // the same without any scope, for keys that are revoked
 	workspace *workspace
 	account   *account // nil where the keys have none, or none that counts
 	limits    []Limit
@@ -74,7 +74,7 @@ func specOf(object *v1alpha1.ApiKey) profileSpec {
 		Grants:       grantsOf(spec.Grants),
 	}
 	if e := spec.Entity; e != nil {
-		p.Entity = policy.Entity{Kind: string(e.Kind), ID: string(e.ID), Department: string(e.Department)}
+		p.Entity = policy.Entity{Kind: e.Kind, ID: string(e.ID), Department: string(e.Department)}
 	}
 	if spec.ServiceAccountRef != nil {
 		p.Account = spec.ServiceAccountRef.Name
@@ -140,11 +140,12 @@ func appendTexts(b []byte, texts []string) []byte {
 // profile finds the profile of a spec, or makes it, compiled.
 func (x *Index) profile(spec profileSpec) *profile {
 	x.content = spec.appendContent(x.content[:0])
-	if p := x.byContent[string(x.content)]; p != nil {
+	content := sha256.Sum256(x.content)
+	if p := x.byContent[content]; p != nil {
 		return p
 	}
 	p := &profile{
-		spec: spec, content: string(x.content), number: x.profiles.take(),
+		spec: spec, content: content, number: x.profiles.take(),
 		workspace: x.workspace(types.NamespacedName{Namespace: spec.Namespace, Name: spec.Workspace}),
 	}
 	p.workspace.join(p)

@@ -253,7 +253,11 @@ func checkScopes(request *Request, record *Record) Code {
 }
 
 // Scopes are what the key may really do: on a resource, where one is named, and else at large.
+// A revoked key may do nothing any more.
 func (r *Record) Scopes(resource string) scope.Set {
+	if r.Key.State >= Revoked {
+		return scope.Set{}
+	}
 	if resource != "" {
 		if set, granted := r.Class.Grants.For(resource); granted {
 			return set

@@ -22,8 +22,13 @@ func Longest(grants []Grant, resource string) int {
 // Grants are the resources for which something else holds than for all others, each with
 // what a key may really do to it. The zero value has none.
 type Grants struct {
-	exact    map[string]Set
+	exact    []named    // in order
 	prefixes []prefixed // in order: a prefix stands behind those that it begins with
+}
+
+type named struct {
+	text string
+	set  Set
 }
 
 type prefixed struct {
@@ -35,8 +40,8 @@ type prefixed struct {
 // For returns what may be done to a resource. False says that no grant matches, and what holds
 // without a resource holds. It needs no memory.
 func (g Grants) For(resource string) (Set, bool) {
-	if set, ok := g.exact[resource]; ok {
-		return set, true
+	if i, ok := slices.BinarySearchFunc(g.exact, resource, func(n named, name string) int { return strings.Compare(n.text, name) }); ok {
+		return g.exact[i].set, true
 	}
 	for i := g.behind(resource); i >= 0; i = g.prefixes[i].parent {
 		if strings.HasPrefix(resource, g.prefixes[i].text) {
@@ -104,7 +109,7 @@ func (b ResourceBounds) Compile(key []Grant, scopes []string) Grants {
 	// Most resources share what may be done to them, and then they share the set.
 	type pair struct{ scopes, bounds int }
 	sets := make(map[pair]Set)
-	compiled := Grants{exact: make(map[string]Set)}
+	var compiled Grants
 	for _, p := range slices.Compact(all) {
 		which := pair{-1, -1}
 		bounds, wanted := b.general, scopes
@@ -140,7 +145,7 @@ func distinct(grants []Grant) (different [][]string, at []int) {
 // add takes patterns in their order.
 func (g *Grants) add(p pattern, set Set) {
 	if !p.wild {
-		g.exact[p.text] = set
+		g.exact = append(g.exact, named{p.text, set})
 		return
 	}
 	parent := len(g.prefixes) - 1

@@ -7,31 +7,44 @@ import (
 
 // Set is what a key may do, prepared for the question whether it may do one thing.
 type Set struct {
-	exact     map[string]struct{}
-	wildcards []string
-	list      []string
+	list      []string            // in order
+	wildcards []string            // those of the list that hold a *
+	exact     map[string]struct{} // of a list that is long; to look a few scopes over is as quick
 }
+
+// few is up to how many scopes need no map. Most keys have no more, and there are many keys.
+const few = 8
 
 // NewSet prepares scopes as they are, without a catalogue.
 func NewSet(scopes []string) Set {
-	set := Set{exact: make(map[string]struct{}, len(scopes))}
-	for _, s := range scopes {
-		if _, double := set.exact[s]; double {
-			continue
-		}
-		set.exact[s] = struct{}{}
-		set.list = append(set.list, s)
+	set := Set{list: slices.Compact(slices.Sorted(slices.Values(scopes)))}
+	for _, s := range set.list {
 		if isWild(s) {
 			set.wildcards = append(set.wildcards, s)
 		}
 	}
-	slices.Sort(set.list)
+	if len(set.list) > few {
+		set.exact = make(map[string]struct{}, len(set.list))
+		for _, s := range set.list {
+			set.exact[s] = struct{}{}
+		}
+	}
+	set.list, set.wildcards = slices.Clip(set.list), slices.Clip(set.wildcards)
 	return set
+}
+
+// lists says whether a scope is in the set as it is written.
+func (s *Set) lists(wanted string) bool {
+	if s.exact != nil {
+		_, ok := s.exact[wanted]
+		return ok
+	}
+	return slices.Contains(s.list, wanted)
 }
 
 // Has says whether the set covers the wanted scope.
 func (s Set) Has(wanted string) bool {
-	if _, ok := s.exact[wanted]; ok {
+	if s.lists(wanted) {
 		return true
 	}
 	for _, granted := range s.wildcards {
@@ -49,7 +62,7 @@ func (s Set) List() []string { return s.list }
 // that is itself or none, and needs no search: catalogues are long and keys many.
 func (s Set) coveredBy(granted string) []string {
 	if !isWild(granted) {
-		if _, ok := s.exact[granted]; ok {
+		if s.lists(granted) {
 			return []string{granted}
 		}
 		return nil

@@ -56,7 +56,7 @@ func TestAQueueGivesBackWhatItTook(t *testing.T) {
 				}
 			}
 			if rapid.Bool().Draw(t, "drain") {
-				q.drain(func(e *usage.Event) {
+				q.drain(func(*usage.Event) {
 					taken++
 					queued--
 				})
