@@ -14,7 +14,6 @@ import (
 
 	"github.com/claviger-dev/claviger/test/bench/load"
 	"github.com/claviger-dev/claviger/test/bench/population"
-	"github.com/claviger-dev/claviger/test/bench/stats"
 )
 
 const checkMethod = authv3.Authorization_Check_FullMethodName
@@ -32,55 +31,82 @@ func measureExtAuthz(ctx context.Context, b *bench) error {
 		return err
 	}
 	records := people.Keys.Records()
-	question, err := checkQuestion(v.GRPC, records)
+	least, same, err := b.bareEnvoy(ctx, v, records)
 	if err != nil {
 		return err
 	}
-	seen, err := question.Record(records.At(0))
+	alone, err := b.sides(b.saturated,
+		side{"ext_authz", v, connectToEnvoysDoor, records},
+		side{"bare ext_authz", least, connectToEnvoysDoor, records},
+		side{"bare ext_authz with the same answer", same, connectToEnvoysDoor, records},
+	)
 	if err != nil {
 		return err
 	}
-	least, err := proto.Marshal(&authv3.CheckResponse{
-		Status: &rpcstatus.Status{}, HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{}},
-	})
+	samples, err := b.alternate(ctx, b.rounds, alone)
 	if err != nil {
 		return err
 	}
-	servers := []*server{v}
-	for i, answer := range [][]byte{least, seen} {
-		file := b.path(fmt.Sprint("check", i))
-		if err := os.WriteFile(file, answer, 0o600); err != nil {
-			return err
-		}
-		bare, err := b.startChild(ctx, "bare-grpc", childOptions{Answers: map[string]string{checkMethod: file}, Ballast: bareBallast})
-		if err != nil {
-			return err
-		}
-		servers = append(servers, bare)
-	}
-	var sides []stats.Side
-	for i, name := range []string{"ext_authz", "bare ext_authz", "bare ext_authz with the same answer"} {
-		connect, err := connectToEnvoysDoor(servers[i], records)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		l, err := b.open(connect, records, min(b.keys, population.Hot))
-		if err != nil {
-			return err
-		}
-		sides = append(sides, b.saturated(name, servers[i], l))
-	}
-	samples, err := b.alternate(ctx, b.rounds, sides)
+	b.addTransport(fmt.Sprintf("ext_authz, %s keys, bare says nothing but OK", b.usual()), "extauthz_ratio", samples[0], samples[1])
+	b.addTransport(fmt.Sprintf("ext_authz, %s keys, bare says the same", b.usual()), "", samples[0], samples[2])
+	return b.envoyAtProcess(ctx, least, records)
+}
+
+// envoyAtProcess is the door of a whole verifier process.
+func (b *bench) envoyAtProcess(ctx context.Context, bare *server, records load.Records) error {
+	v, err := b.fedVerifier(ctx)
 	if err != nil {
 		return err
 	}
-	b.addTransport(fmt.Sprintf("ext_authz, %s keys, bare answers nothing but OK", b.usual()), "extauthz_ratio", samples[0], samples[1])
-	b.addTransport(fmt.Sprintf("ext_authz, %s keys, bare answers the same", b.usual()), "", samples[0], samples[2])
+	whole, err := b.sides(b.saturatedProcess, side{"ext_authz by a process", &v.server, connectToEnvoysDoor, records})
+	if err != nil {
+		return err
+	}
+	least, err := b.sides(b.saturated, side{"bare ext_authz", bare, connectToEnvoysDoor, records})
+	if err != nil {
+		return err
+	}
+	samples, err := b.alternate(ctx, b.processRounds(), append(whole, least...))
+	if err != nil {
+		return err
+	}
+	b.addTransport("ext_authz, a whole process that stores usage, bare says nothing but OK", "process_extauthz_ratio", samples[0], samples[1])
 	return nil
 }
 
+// bareEnvoy starts the two bare servers.
+func (b *bench) bareEnvoy(ctx context.Context, v *server, records load.Records) (least, same *server, err error) {
+	question, err := checkQuestion(v.GRPC, records)
+	if err != nil {
+		return nil, nil, err
+	}
+	seen, err := question.Record(records.At(0))
+	if err != nil {
+		return nil, nil, err
+	}
+	nothing, err := proto.Marshal(&authv3.CheckResponse{
+		Status: &rpcstatus.Status{}, HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{}},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if least, err = b.answering(ctx, "least", nothing); err != nil {
+		return nil, nil, err
+	}
+	same, err = b.answering(ctx, "same", seen)
+	return least, same, err
+}
+
+func (b *bench) answering(ctx context.Context, name string, answer []byte) (*server, error) {
+	file := b.path(name)
+	if err := os.WriteFile(file, answer, 0o600); err != nil {
+		return nil, err
+	}
+	return b.startChild(ctx, "bare-grpc", childOptions{Answers: map[string]string{checkMethod: file}, Ballast: bareBallast})
+}
+
 // connectToEnvoysDoor connects to a server's door for Envoy, or to a bare one.
-func connectToEnvoysDoor(s *server, records load.Records) (func() (load.Peer, error), error) {
+func connectToEnvoysDoor(s *server, records load.Records) (connect, error) {
 	question, err := checkQuestion(s.GRPC, records)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 
 	"github.com/claviger-dev/claviger/test/bench/load"
 	"github.com/claviger-dev/claviger/test/bench/population"
-	"github.com/claviger-dev/claviger/test/bench/stats"
 )
 
 // The bare server has so much room that it hardly ever has to collect garbage. A verifier has
@@ -26,6 +25,14 @@ var (
 	// the same, asked by somebody who tries keys
 	strangerDoor = httpDoor{"/v1/auth", strangerQuestion}
 )
+
+func (d httpDoor) connect(s *server, records load.Records) (connect, error) {
+	question, err := d.question(s.HTTP, records)
+	if err != nil {
+		return nil, err
+	}
+	return question.Connect, nil
+}
 
 // measureHTTP is the HTTP doors against a bare net/http handler that reads and writes the same
 // bytes; the doors alone, then in a whole verifier process. Each server has a processor; then
@@ -48,12 +55,12 @@ func measureHTTP(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	sides, err := b.httpSides(b.saturated,
-		httpSide{"verify", doors, verifyDoor, records},
-		httpSide{"bare verify", bare, verifyDoor, records},
-		httpSide{"forward-auth", doors, authDoor, records},
-		httpSide{"bare forward-auth", bare, authDoor, records},
-		httpSide{"forward-auth of unknown keys", doors, strangerDoor, unknown.Records()},
+	sides, err := b.sides(b.saturated,
+		side{"verify", doors, verifyDoor.connect, records},
+		side{"bare verify", bare, verifyDoor.connect, records},
+		side{"forward-auth", doors, authDoor.connect, records},
+		side{"bare forward-auth", bare, authDoor.connect, records},
+		side{"forward-auth of unknown keys", doors, strangerDoor.connect, unknown.Records()},
 	)
 	if err != nil {
 		return err
@@ -78,21 +85,21 @@ func (b *bench) httpOfProcess(ctx context.Context, bare *server, records load.Re
 	if err != nil {
 		return err
 	}
-	sides, err := b.httpSides(b.saturatedProcess,
-		httpSide{"verify by a process", &v.server, verifyDoor, records},
-		httpSide{"forward-auth by a process", &v.server, authDoor, records},
+	sides, err := b.sides(b.saturatedProcess,
+		side{"verify by a process", &v.server, verifyDoor.connect, records},
+		side{"forward-auth by a process", &v.server, authDoor.connect, records},
 	)
 	if err != nil {
 		return err
 	}
-	bareSides, err := b.httpSides(b.saturated,
-		httpSide{"bare verify", bare, verifyDoor, records},
-		httpSide{"bare forward-auth", bare, authDoor, records},
+	bareSides, err := b.sides(b.saturated,
+		side{"bare verify", bare, verifyDoor.connect, records},
+		side{"bare forward-auth", bare, authDoor.connect, records},
 	)
 	if err != nil {
 		return err
 	}
-	samples, err := b.alternate(ctx, max(b.rounds/5, 2), append(sides, bareSides...))
+	samples, err := b.alternate(ctx, b.processRounds(), append(sides, bareSides...))
 	if err != nil {
 		return err
 	}
@@ -111,11 +118,11 @@ func (b *bench) httpOnAllCores(ctx context.Context, people *population.Populatio
 	if err != nil {
 		return err
 	}
-	sides, err := b.httpSides(b.saturated,
-		httpSide{"verify on all cores", doors, verifyDoor, records},
-		httpSide{"bare verify on all cores", bare, verifyDoor, records},
-		httpSide{"forward-auth on all cores", doors, authDoor, records},
-		httpSide{"bare forward-auth on all cores", bare, authDoor, records},
+	sides, err := b.sides(b.saturated,
+		side{"verify on all cores", doors, verifyDoor.connect, records},
+		side{"bare verify on all cores", bare, verifyDoor.connect, records},
+		side{"forward-auth on all cores", doors, authDoor.connect, records},
+		side{"bare forward-auth on all cores", bare, authDoor.connect, records},
 	)
 	if err != nil {
 		return err
@@ -127,31 +134,6 @@ func (b *bench) httpOnAllCores(ctx context.Context, people *population.Populatio
 	b.addTransport("verify, server and load on all cores", "", samples[0], samples[1])
 	b.addTransport("forward-auth, server and load on all cores", "", samples[2], samples[3])
 	return nil
-}
-
-type httpSide struct {
-	name    string
-	server  *server
-	door    httpDoor
-	records load.Records
-}
-
-// httpSides opens connections to servers, to be measured in one way or another. Of the keys as
-// many are asked for as are hot, at most.
-func (b *bench) httpSides(measured func(string, *server, *load.Load) stats.Side, all ...httpSide) ([]stats.Side, error) {
-	var sides []stats.Side
-	for _, s := range all {
-		question, err := s.door.question(s.server.HTTP, s.records)
-		if err != nil {
-			return nil, err
-		}
-		l, err := b.open(question.Connect, s.records, min(s.records.Count(), population.Hot))
-		if err != nil {
-			return nil, err
-		}
-		sides = append(sides, measured(s.name, s.server, l))
-	}
-	return sides, nil
 }
 
 // bareHTTP starts the bare server, with what a verifier at an address answers.

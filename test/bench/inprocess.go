@@ -40,7 +40,7 @@ func (b *bench) inProcess(keys int) error {
 	if err != nil {
 		return err
 	}
-	x, bytesPerKey, err := buildIndex(people)
+	x, occupied, err := buildIndex(people)
 	if err != nil {
 		return err
 	}
@@ -70,10 +70,13 @@ func (b *bench) inProcess(keys int) error {
 	if err := b.profileHere(fmt.Sprintf("inprocess-%d", keys), sides[1]); err != nil {
 		return err
 	}
-	b.report.Add(report.Row{
-		What: fmt.Sprintf("%s keys: memory of the index", report.Count(float64(keys))), Metric: b.official(keys, b.many, "index_bytes_per_key"),
-		Value: bytesPerKey, Unit: "B a key",
-	})
+	for _, row := range []report.Row{
+		{What: "memory of the index", Metric: b.official(keys, b.many, "index_bytes_per_key"), Value: occupied.filled},
+		{What: "the same, once every key was used and its limit counted", Value: occupied.used},
+	} {
+		row.What, row.Unit = fmt.Sprintf("%s keys: %s", report.Count(float64(keys)), row.What), "B a key"
+		b.report.Add(row)
+	}
 	if keys == b.keys {
 		allocations := m.allocations(askerOf(people.Keys, hot))
 		b.report.Add(report.Row{What: "allocations of a Verify", Metric: "verify_inprocess_allocs", Value: allocations, Unit: "allocations"})
@@ -109,18 +112,24 @@ func (b *bench) addInProcess(keys, hot int, samples [][]stats.Sample) {
 	b.report.Add(report.FromSample(name(fmt.Sprintf("what each of %d cores does of one alone", runtime.NumCPU())), "", "ratio", hits.Ratios(all)))
 }
 
-// buildIndex fills an index, and tells what it occupies for each key once every key was
-// asked for.
-func buildIndex(people *population.Population) (*keyindex.Index, float64, error) {
+// occupied is what an index occupies for each key, in bytes.
+type occupied struct{ filled, used float64 }
+
+// buildIndex fills an index and asks for every key once.
+func buildIndex(people *population.Population) (*keyindex.Index, occupied, error) {
 	before := heap()
+	perKey := func() float64 { return float64(heap()-before) / float64(people.Keys.Count()) }
 	x := keyindex.New()
 	if err := people.Fill(x); err != nil {
-		return nil, 0, err
+		return nil, occupied{}, err
 	}
+	var o occupied
+	o.filled = perKey()
 	if err := useAll(x, people); err != nil {
-		return nil, 0, err
+		return nil, o, err
 	}
-	return x, float64(heap()-before) / float64(people.Keys.Count()), nil
+	o.used = perKey()
+	return x, o, nil
 }
 
 // useAll asks for every key once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/claviger-dev/claviger/test/bench/load"
 	"github.com/claviger-dev/claviger/test/bench/report"
 	"github.com/claviger-dev/claviger/test/bench/stats"
 )
@@ -16,7 +15,14 @@ const collectionsAlike = 192 << 20
 // measureScale is the doors over an index with a million keys, each of them as likely to be
 // asked for, and with a thousand, against the same doors over an index with one key.
 func measureScale(ctx context.Context, b *bench) error {
-	doors := []string{"forward-auth", "verify", "ext_authz"}
+	doors := []struct {
+		name, metric string
+		door         door
+	}{
+		{"forward-auth", "million_keys_forward_auth_ratio", authDoor.connect},
+		{"verify", "million_keys_verify_ratio", verifyDoor.connect},
+		{"ext_authz", "million_keys_extauthz_ratio", connectToEnvoysDoor},
+	}
 	sizes := []int{b.many, 1000, 1}
 	var sides []stats.Side
 	for _, keys := range sizes {
@@ -34,7 +40,7 @@ func measureScale(ctx context.Context, b *bench) error {
 		}
 		records := people.Keys.Records()
 		for _, door := range doors {
-			connect, err := connectTo(door, server, records)
+			connect, err := door.door(server, records)
 			if err != nil {
 				return err
 			}
@@ -42,7 +48,7 @@ func measureScale(ctx context.Context, b *bench) error {
 			if err != nil {
 				return err
 			}
-			sides = append(sides, b.saturated(fmt.Sprintf("%s with %d keys", door, keys), server, l))
+			sides = append(sides, b.saturated(fmt.Sprintf("%s with %d keys", door.name, keys), server, l))
 		}
 	}
 	samples, err := b.alternate(ctx, b.rounds, sides)
@@ -52,30 +58,10 @@ func measureScale(ctx context.Context, b *bench) error {
 	for i, door := range doors {
 		one := samples[2*len(doors)+i]
 		name := func(keys int) string {
-			return fmt.Sprintf("%s, any of %s keys, against one key: requests/s", door, report.Count(float64(keys)))
+			return fmt.Sprintf("%s, any of %s keys, against one key: requests/s", door.name, report.Count(float64(keys)))
 		}
-		b.addRatio(name(b.many), "million_keys_"+metricOf(door)+"_ratio", samples[i], one)
+		b.addRatio(name(b.many), door.metric, samples[i], one)
 		b.addRatio(name(1000), "", samples[len(doors)+i], one)
 	}
 	return nil
-}
-
-// connectTo connects to a door of a server.
-func connectTo(door string, s *server, records load.Records) (func() (load.Peer, error), error) {
-	question := verifyQuestion
-	switch door {
-	case "ext_authz":
-		return connectToEnvoysDoor(s, records)
-	case "forward-auth":
-		question = authQuestion
-	}
-	q, err := question(s.HTTP, records)
-	if err != nil {
-		return nil, err
-	}
-	return q.Connect, nil
-}
-
-func metricOf(door string) string {
-	return map[string]string{"forward-auth": "forward_auth", "verify": "verify", "ext_authz": "extauthz"}[door]
 }

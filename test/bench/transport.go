@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/test/bench/cpu"
 	"github.com/claviger-dev/claviger/test/bench/load"
+	"github.com/claviger-dev/claviger/test/bench/population"
 	"github.com/claviger-dev/claviger/test/bench/report"
 	"github.com/claviger-dev/claviger/test/bench/stats"
 )
@@ -30,6 +31,9 @@ func (b *bench) saturatedProcess(name string, s *server, l *load.Load) stats.Sid
 	return b.saturatedFor(8*b.slice, settling, name, s, l)
 }
 
+// processRounds are fewer, as a slice of saturatedProcess is long.
+func (b *bench) processRounds() int { return max(b.rounds/5, 2) }
+
 func (b *bench) saturatedFor(slice, settle time.Duration, name string, s *server, l *load.Load) stats.Side {
 	b.measured = append(b.measured, loaded{name, s, l})
 	return stats.Side{Name: name, Measure: func() ([]float64, error) {
@@ -51,12 +55,44 @@ func (b *bench) saturatedFor(slice, settle time.Duration, name string, s *server
 	}}
 }
 
+// connect opens one connection.
+type connect = func() (load.Peer, error)
+
+// door tells how to connect to one of a server's doors and to ask about records there.
+type door func(*server, load.Records) (connect, error)
+
+// side is a server, and what it is asked.
+type side struct {
+	name    string
+	server  *server
+	door    door
+	records load.Records
+}
+
+// sides opens the connections, to be measured in one way or another. Of the keys as many are
+// asked for as are hot, at most.
+func (b *bench) sides(measured func(string, *server, *load.Load) stats.Side, all ...side) ([]stats.Side, error) {
+	var sides []stats.Side
+	for _, s := range all {
+		connect, err := s.door(s.server, s.records)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		l, err := b.open(connect, s.records, min(s.records.Count(), population.Hot))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		sides = append(sides, measured(s.name, s.server, l))
+	}
+	return sides, nil
+}
+
 // open connects to a server. The connections are closed at the end of the run.
-func (b *bench) open(connect func() (load.Peer, error), records load.Records, hot int) (*load.Load, error) {
+func (b *bench) open(connect connect, records load.Records, hot int) (*load.Load, error) {
 	return b.openSome(connections, connect, records, hot)
 }
 
-func (b *bench) openSome(connections int, connect func() (load.Peer, error), records load.Records, hot int) (*load.Load, error) {
+func (b *bench) openSome(connections int, connect connect, records load.Records, hot int) (*load.Load, error) {
 	l, err := load.Open(connections, connect, records, hot)
 	if err != nil {
 		return nil, err

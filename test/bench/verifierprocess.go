@@ -33,7 +33,7 @@ type verifierProcess struct {
 // and waits until it is ready.
 func (b *bench) startVerifier(ctx context.Context, config *rest.Config, dir string, args ...string) (*verifierProcess, error) {
 	v := &verifierProcess{}
-	for _, address := range []*string{&v.HTTP, &v.admin} {
+	for _, address := range []*string{&v.HTTP, &v.GRPC, &v.admin} {
 		port, err := controlplane.FreePort()
 		if err != nil {
 			return nil, err
@@ -52,7 +52,7 @@ func (b *bench) startVerifier(ctx context.Context, config *rest.Config, dir stri
 	v.Process, err = process.Start(process.Options{
 		Name: "claviger verifier", Path: b.binary, Output: log, OnParentDeath: syscall.SIGKILL,
 		Args: append([]string{"verifier", "--kubeconfig=" + filepath.Join(dir, "kubeconfig"), "--cert-dir=" + dir,
-			"--usage-db=" + filepath.Join(dir, "usage.db"), "--listen=" + v.HTTP, "--admin-listen=" + v.admin,
+			"--usage-db=" + filepath.Join(dir, "usage.db"), "--listen=" + v.HTTP, "--extauthz-listen=" + v.GRPC, "--admin-listen=" + v.admin,
 			"--trusted-proxies=127.0.0.0/8"}, args...),
 	})
 	if err != nil {
