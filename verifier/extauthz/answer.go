@@ -42,11 +42,12 @@ func (x *exchange) allow(queryKey string) {
 func (x *exchange) identify() {
 	out := &x.out
 	for i, name := range identityNames {
-		out.BeginHeader(wire.UpstreamHeaders, name)
-		out.Bytes = fields.AppendIdentity(out.Bytes, i, &x.decision.Key)
-		if !out.EndHeader() {
+		x.value = fields.AppendIdentity(x.value[:0], i, &x.decision.Key)
+		if len(x.value) == 0 {
 			out.Remove(name)
+			continue
 		}
+		out.Header(wire.UpstreamHeaders, name, x.value)
 	}
 	for _, name := range x.in.Own {
 		if name := string(name); !slices.Contains(identityNames[:], name) {
@@ -69,15 +70,12 @@ func (x *exchange) stripKey(queryKey string) {
 // limits tells the client how its limits stand, and when to come back.
 func (x *exchange) limits(list wire.List) {
 	out, d := &x.out, &x.decision
-	out.BeginHeader(list, "ratelimit-policy")
-	out.Bytes = fields.AppendRateLimitPolicy(out.Bytes, d)
-	out.EndHeader()
-	out.BeginHeader(list, "ratelimit")
-	out.Bytes = fields.AppendRateLimit(out.Bytes, d)
-	out.EndHeader()
-	out.BeginHeader(list, "retry-after")
-	out.Bytes = fields.AppendRetryAfter(out.Bytes, d)
-	out.EndHeader()
+	x.value = fields.AppendRateLimitPolicy(x.value[:0], d)
+	out.Header(list, "ratelimit-policy", x.value)
+	x.value = fields.AppendRateLimit(x.value[:0], d)
+	out.Header(list, "ratelimit", x.value)
+	x.value = fields.AppendRetryAfter(x.value[:0], d)
+	out.Header(list, "retry-after", x.value)
 }
 
 // refuse tells the client what was decided. The bearer of a key is not told all: see Code.Public.
@@ -85,9 +83,8 @@ func (x *exchange) refuse(text string) {
 	d := &x.decision
 	x.beginDenied(d.Status, d.Code.Public().String(), text)
 	x.limits(wire.ClientHeaders)
-	x.out.BeginHeader(wire.ClientHeaders, "www-authenticate")
-	x.out.Bytes = fields.AppendChallenge(x.out.Bytes, d.Code.Public(), &x.question.Scopes)
-	x.out.EndHeader()
+	x.value = fields.AppendChallenge(x.value[:0], d.Code.Public(), &x.question.Scopes)
+	x.out.Header(wire.ClientHeaders, "www-authenticate", x.value)
 	x.out.End()
 	x.metadata()
 	x.code = d.Code.String()
@@ -97,7 +94,7 @@ func (x *exchange) refuse(text string) {
 func (x *exchange) fail(status int, code, text string) {
 	x.beginDenied(status, code, text)
 	if status == http.StatusServiceUnavailable {
-		x.out.Header(wire.ClientHeaders, "retry-after", "1")
+		x.out.Header(wire.ClientHeaders, "retry-after", []byte("1"))
 	}
 	x.out.End()
 }
@@ -109,9 +106,9 @@ func (x *exchange) beginDenied(status int, code, text string) {
 	out := &x.out
 	out.Status(uint32(grpcCode(status)), text)
 	out.BeginDenied(status)
-	out.Header(wire.ClientHeaders, "content-type", "application/json")
-	out.Header(wire.ClientHeaders, "cache-control", "no-store")
-	out.Header(wire.ClientHeaders, "x-request-id", id)
+	out.Header(wire.ClientHeaders, "content-type", []byte("application/json"))
+	out.Header(wire.ClientHeaders, "cache-control", []byte("no-store"))
+	out.Header(wire.ClientHeaders, "x-request-id", []byte(id))
 	if body, err := json.Marshal(problem{text, code, id}); err == nil { // three texts can always be encoded
 		out.BeginBody()
 		out.Bytes = append(out.Bytes, body...)

@@ -28,6 +28,7 @@ type exchange struct {
 	status int    // of HTTP, for the client
 	code   string // for the log
 	out    wire.Response
+	value  []byte // of a header, while it is written
 }
 
 var exchanges = sync.Pool{New: func() any { return &exchange{} }}
@@ -54,17 +55,24 @@ func (x *exchange) forget() {
 	x.in.Reset()
 	if x.buffer != nil {
 		x.buffer.Free()
+		x.buffer = nil
 	}
-	clean := exchange{in: x.in, allOf: kept(x.allOf), anyOf: kept(x.anyOf)}
+	x.allOf, x.anyOf = kept(x.allOf), kept(x.anyOf)
 	for i := range x.values {
-		clean.values[i] = kept(x.values[i])
+		x.values[i] = kept(x.values[i])
 	}
-	*x = clean
+	if cap(x.value) > largeMessage {
+		x.value = nil
+	}
+	x.question, x.key, x.decision = verifier.Request{}, presented.Key{}, verifier.Decision{}
+	x.status, x.code, x.out = 0, "", wire.Response{}
 }
 
 // receive reads a message and holds on to it.
 func (x *exchange) receive(data mem.BufferSlice) error {
-	x.forget() // of a client that sends two messages where there is one
+	if x.buffer != nil {
+		x.forget() // of a client that sends two messages where there is one
+	}
 	x.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
 	return x.in.Read(x.buffer.ReadOnlyData())
 }

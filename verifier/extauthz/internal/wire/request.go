@@ -104,11 +104,12 @@ func (r *Request) AppendValues(values []string, h Header) []string {
 // Reset forgets the message and keeps the memory, unless an uncommon message needed much of it.
 func (r *Request) Reset() {
 	const most = 64
-	kept := Request{Extensions: cleared(r.Extensions, most), Own: cleared(r.Own, most)}
+	r.Source, r.ID, r.Path, r.entry, r.value = nil, nil, nil, Pair{}, nil
+	r.Extensions, r.Own = cleared(r.Extensions, most), cleared(r.Own, most)
 	for i := range r.headers {
-		kept.headers[i].raw = cleared(r.headers[i].raw, most)
+		r.headers[i].joined = nil
+		r.headers[i].raw = cleared(r.headers[i].raw, most)
 	}
-	*r = kept
 }
 
 func cleared[T any](list []T, most int) []T {

@@ -118,33 +118,24 @@ func (r *Response) BeginDenied(status int) {
 // BeginBody begins the body for the client.
 func (r *Response) BeginBody() { r.Begin(deniedBody) }
 
-// BeginHeader begins the value of a header, which takes the place of all there are of that name.
-func (r *Response) BeginHeader(list List, name string) {
-	r.Begin(protowire.Number(list))
-	r.varint(appendAction, overwriteIfExistsOrAdd)
-	r.Begin(headerField)
-	r.text(headerKey, name)
-	r.Begin(headerText)
-}
-
-// EndHeader ends a header. One that turned out empty is taken back, and false.
-func (r *Response) EndHeader() bool {
-	if r.begun[r.depth-1] == len(r.Bytes) {
-		r.depth -= 3
-		r.Bytes = r.Bytes[:r.begun[r.depth]-1-protowire.SizeTag(protowire.Number(UpstreamHeaders))]
-		return false
+// Header writes a header, which takes the place of all there are of that name; nothing where the
+// value is empty. The name must be shorter than 128 bytes.
+func (r *Response) Header(list List, name string, value []byte) {
+	if len(value) == 0 {
+		return
 	}
-	r.End()
-	r.End()
-	r.End()
-	return true
-}
-
-// Header writes a header.
-func (r *Response) Header(list List, name, value string) {
-	r.BeginHeader(list, name)
-	r.Bytes = append(r.Bytes, value...)
-	r.EndHeader()
+	// All lengths are known beforehand, so that nothing has to be moved for them.
+	header := 2 + len(name) + 1 + protowire.SizeBytes(len(value))
+	option := 2 + 1 + protowire.SizeBytes(header)
+	b := protowire.AppendTag(r.Bytes, protowire.Number(list), protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(option))
+	b = append(b, byte(appendAction<<3)|byte(protowire.VarintType), overwriteIfExistsOrAdd, byte(headerField<<3)|byte(protowire.BytesType))
+	b = protowire.AppendVarint(b, uint64(header))
+	b = append(b, byte(headerKey<<3)|byte(protowire.BytesType), byte(len(name)))
+	b = append(b, name...)
+	b = append(b, byte(headerText<<3)|byte(protowire.BytesType))
+	b = protowire.AppendVarint(b, uint64(len(value)))
+	r.Bytes = append(b, value...)
 }
 
 // Remove names a header that the service is not to see.
