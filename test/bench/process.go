@@ -29,13 +29,17 @@ func measureProcess(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	var started stats.Sample
+	var started, used stats.Sample
 	for i := range b.starts {
 		v, err := b.startVerifier(ctx, api.Config(), b.path(fmt.Sprint("started", i)))
 		if err != nil {
 			return err
 		}
-		started = append(started, float64(v.started.Milliseconds()))
+		processor, err := cpu.Used(v.PID())
+		if err != nil {
+			return err
+		}
+		started, used = append(started, milliseconds(v.started)), append(used, milliseconds(processor))
 		if i == b.starts-1 {
 			if err := b.addMemory(ctx, v, without); err != nil {
 				return err
@@ -46,6 +50,7 @@ func measureProcess(ctx context.Context, b *bench) error {
 		}
 	}
 	b.report.Add(report.FromSample(fmt.Sprintf("from start to ready, %s keys from the API server", b.usual()), "start_api_ms", "ms", started))
+	b.report.Add(report.FromSample("processor time used until then", "", "ms", used))
 	return b.measureSnapshot(ctx, api)
 }
 
@@ -67,7 +72,7 @@ func (b *bench) measureSnapshot(ctx context.Context, api *fakeapi.Server) error 
 		if err != nil {
 			return err
 		}
-		started = append(started, float64(v.started.Microseconds())/1000)
+		started = append(started, milliseconds(v.started))
 		if err := v.Kill(); err != nil {
 			return err
 		}
