@@ -117,6 +117,12 @@ func (v *Verifier) slow(d *Decision, source netip.Addr) {
 	}
 	v.metrics.throttled.Inc()
 	at, checks := d.At, d.Checks
+	if checks != nil {
+		for i := range checks {
+			checks[i].Decided = false
+		}
+		checks = append(checks, Check{Name: "source", Outcome: policy.Failed, Code: policy.CodeRateLimited, Decided: true})
+	}
 	*d = answer(policy.CodeRateLimited)
 	d.RetryAfter, d.At, d.Checks = wait, at, checks
 }
@@ -158,7 +164,7 @@ func (v *Verifier) decide(r *Request, now time.Time, counts bool) Decision {
 func unknown(r *Request, now time.Time) Decision {
 	d := answer(policy.CodeKeyInvalid)
 	if r.Explain {
-		d.Checks = append(policy.Explain(&policy.Request{}, nil, now), limitsCheck(d.Code))
+		d.Checks = append(policy.Explain(&policy.Request{}, nil, now), limitsCheck(d.Code, false))
 	}
 	return d
 }
@@ -197,17 +203,18 @@ func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time,
 		d.Limits = Limits{}
 	}
 	if r.Explain {
-		d.Checks = append(policy.Explain(&asked, &entry.Record, now), limitsCheck(code))
+		d.Checks = append(policy.Explain(&asked, &entry.Record, now), limitsCheck(code, counts))
 	}
 	return d
 }
 
-// limitsCheck tells of the last check, which is made only where all others passed.
-func limitsCheck(code Code) Check {
-	switch code {
-	case policy.CodeValid:
+// limitsCheck tells of the last check, which is made only where all others passed, and the request
+// counts.
+func limitsCheck(code Code, counts bool) Check {
+	switch {
+	case counts && code == policy.CodeValid:
 		return Check{Name: "limits", Outcome: policy.Passed}
-	case policy.CodeRateLimited:
+	case counts && code == policy.CodeRateLimited:
 		return Check{Name: "limits", Outcome: policy.Failed, Code: code, Decided: true}
 	}
 	return Check{Name: "limits", Outcome: policy.Skipped}

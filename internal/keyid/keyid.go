@@ -27,8 +27,8 @@ func Parse(text string) (ID, error) {
 	}
 	at := 0
 	for i := range id {
-		if text[at] == '-' {
-			at++
+		if at == 8 || at == 13 || at == 18 || at == 23 {
+			at++ // the hyphens, and no other
 		}
 		high, ok := digit(text[at])
 		low, also := digit(text[at+1])

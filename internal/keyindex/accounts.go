@@ -31,7 +31,7 @@ type ceiling struct {
 // boundsUnder are the bounds of the account's keys in a workspace.
 func (a *account) boundsUnder(w *workspace) scope.ResourceBounds {
 	if c := &a.ceiling; c.workspace != w || c.catalogue != w.edition || c.account != a.edition {
-		a.ceiling = ceiling{w, w.edition, a.edition, scope.NewResourceBounds(wellFormedGrants(grantsOf(a.object.Spec.Grants)), a.scopes(), w.catalogue)}
+		a.ceiling = ceiling{w, w.edition, a.edition, scope.NewResourceBounds(wellFormedGrants(grantsOf(a.object.Spec.Grants)), a.scopes(), w.bounding())}
 	}
 	return a.ceiling.bounds
 }

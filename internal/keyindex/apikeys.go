@@ -7,7 +7,6 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyid"
-	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
@@ -38,31 +37,24 @@ func (x *Index) SetApiKey(object *v1alpha1.ApiKey) error {
 
 // declare writes an ApiKey's record and moves its hashes to what they lead to now.
 func (x *Index) declare(d declared, p *profile) {
-	number := x.key(d.id)
-	k := x.keys.at(number)
-	before := k.profile()
-	text := k.text.Load()
-	if before != 0 {
-		if name, display := read(*x.names.blocks.Load(), text); name != d.name || display != d.display {
-			x.names.drop(name, display)
-			text = x.names.add(d.name, d.display)
-		}
-	} else {
-		text = x.names.add(d.name, d.display)
+	k := x.keys.at(x.key(d.id))
+	before, place := k.profile(), k.place()
+	if before == 0 {
+		place = x.names.add(d.name, d.display)
 		x.counts.ApiKeys++
+		x.buckets.ReviveSubject(k.subject())
+	} else if name, display := read(*x.names.blocks.Load(), place); name != d.name || display != d.display {
+		x.names.drop(name, display)
+		place = x.names.add(d.name, d.display)
 	}
-	life := d.stated | uint64(d.state)<<instantBits
-	if before == p.number && text == k.text.Load() && life == k.life.Load() {
+	if before == p.number && place == k.place() && d.stated == k.statedEnd() && d.state == k.state() {
 		return // only its status changed, as it does while the key is used
 	}
 	x.changed()
 	if before != p.number {
 		p.keys++
 	}
-	k.write(p.number, func() {
-		k.text.Store(text)
-		k.life.Store(life)
-	})
+	k.write(p.number, func() { k.set(d.stated, d.state, place) })
 	if before != p.number {
 		x.leave(before)
 	}
@@ -98,7 +90,7 @@ func (x *Index) sweepKeys(look func(number uint32)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for number := uint32(1); number < x.keys.next; number++ {
-		if x.keys.at(number).subject() != 0 {
+		if x.keys.at(number).inUse() {
 			look(number)
 		}
 		if number%chunkSize == 0 {
@@ -114,15 +106,9 @@ func (x *Index) deleteApiKey(number uint32) {
 		return
 	}
 	x.changed()
-	x.names.drop(read(*x.names.blocks.Load(), k.text.Load()))
-	subject := x.buckets.NewSubject()
-	x.buckets.ForgetSubject(local.Subject(k.subject()))
-	k.write(0, func() {
-		k.text.Store(0)
-		k.life.Store(0)
-		// Declared again it counts from nothing.
-		k.links.Store(uint64(k.first()) | uint64(subject)<<32)
-	})
+	x.names.drop(read(*x.names.blocks.Load(), k.place()))
+	x.buckets.ForgetSubject(k.subject())
+	k.write(0, func() { k.set(0, 0, 0) })
 	x.counts.ApiKeys--
 	x.publishKey(k)
 	x.leave(before)
@@ -140,9 +126,8 @@ func (x *Index) key(id keyid.ID) uint32 {
 	k := x.keys.at(number)
 	k.write(0, func() {
 		k.setID(id)
-		k.text.Store(0)
 		k.life.Store(0)
-		k.links.Store(uint64(x.buckets.NewSubject()) << 32)
+		k.links.Store(0)
 	})
 	x.byUID.put(id, number, x.idOf)
 	return number
@@ -156,7 +141,7 @@ func (x *Index) releaseKey(number uint32) {
 	}
 	_, slot := x.byUID.find(k.id(), x.idOf)
 	x.byUID.remove(slot)
-	k.write(0, func() { k.links.Store(0) })
+	k.write(0, func() { k.setID(keyid.ID{}) })
 	x.keys.release(number)
 }
 
@@ -169,8 +154,8 @@ func (x *Index) compact() {
 	x.names.renew(func() {
 		for number := uint32(1); number < x.keys.next; number++ {
 			if k := x.keys.at(number); k.profile() != 0 {
-				text := x.names.add(read(blocks, k.text.Load()))
-				k.write(k.profile(), func() { k.text.Store(text) })
+				place := x.names.add(read(blocks, k.place()))
+				k.write(k.profile(), func() { k.set(k.statedEnd(), k.state(), place) })
 			}
 		}
 	})

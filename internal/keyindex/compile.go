@@ -40,14 +40,14 @@ func (x *Index) compileProfile(p *profile) {
 		Namespace:   spec.Namespace,
 		Environment: spec.Environment,
 		Workspace:   spec.Workspace,
-		WorkspaceID: spec.Namespace + "/" + spec.Workspace,
+		WorkspaceID: p.workspace.id,
 		Account:     spec.Account,
 		Entity:      spec.Entity,
-		Networks:    networks(spec.AllowedCIDRs),
+		Networks:    x.networksOf(spec.AllowedCIDRs),
 		Metadata:    spec.Metadata,
 	}
 	c := &compiled{class: class, workspace: p.workspace, limits: x.attach(p), buckets: x.buckets}
-	grant(&c.class, p)
+	x.grant(&c.class, p)
 	// An account of another workspace is as good as none, and so the keys grant nothing.
 	if p.account != nil && p.account.object != nil && p.account.object.Spec.WorkspaceRef.Name == spec.Workspace {
 		c.account = p.account
@@ -56,7 +56,7 @@ func (x *Index) compileProfile(p *profile) {
 }
 
 // grant compiles what keys may really do; nothing while what bounds them is missing.
-func grant(class *policy.Class, p *profile) {
+func (x *Index) grant(class *policy.Class, p *profile) {
 	if p.workspace.object == nil || p.account != nil && p.account.object == nil {
 		return
 	}
@@ -65,8 +65,9 @@ func grant(class *policy.Class, p *profile) {
 		bounds = p.account.boundsUnder(p.workspace)
 	}
 	granted := wellFormed(p.spec.Scopes)
-	class.Scopes = bounds.Effective(granted)
+	class.Scopes = x.share(bounds.Effective(granted))
 	class.Grants = bounds.Compile(wellFormedGrants(p.spec.Grants), granted)
+	class.Grants.Share(x.share)
 }
 
 // wellFormed leaves out what is no scope. The schema refuses it; what matches it is undefined.

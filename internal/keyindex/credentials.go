@@ -13,9 +13,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
-// A generation is kept in the 24 bits above an instant.
-const maxGeneration = 1<<(64-instantBits) - 1
-
 // issue is a credential as the index takes it in.
 type issue struct {
 	hash             token.Hash
@@ -59,8 +56,8 @@ func (x *Index) issue(i issue) {
 	number := x.credentials.take()
 	x.write(number, key, &i)
 	k := x.keys.at(key)
-	x.credentials.at(number).next.Store(uint64(k.first()))
-	k.links.Store(k.links.Load()>>32<<32 | uint64(number))
+	x.credentials.at(number).setNext(k.first())
+	k.setFirst(number)
 	x.counts.Credentials++
 	x.claim(i.hash, number)
 	x.publish(i.hash)
@@ -73,8 +70,7 @@ func (x *Index) write(number, key uint32, i *issue) {
 		for j := range words {
 			c.hash[j].Store(words[j])
 		}
-		c.issued.Store(i.issued | uint64(i.generation)<<instantBits)
-		c.notAfter.Store(i.notAfter)
+		c.set(i.issued, i.notAfter, i.generation)
 	})
 }
 
@@ -133,15 +129,15 @@ func (x *Index) deleteCredential(number uint32) {
 
 // unlink takes a credential out of its key's list.
 func (x *Index) unlink(key, number uint32) {
-	k, next := x.keys.at(key), x.credentials.at(number).next.Load()
+	k, next := x.keys.at(key), x.credentials.at(number).nextOfKey()
 	if k.first() == number {
-		k.links.Store(k.links.Load()>>32<<32 | next)
+		k.setFirst(next)
 		return
 	}
 	for at := k.first(); ; {
 		c := x.credentials.at(at)
 		if at = c.nextOfKey(); at == number {
-			c.next.Store(next)
+			c.setNext(next)
 			return
 		}
 	}

@@ -30,46 +30,59 @@ const (
 // Encode writes all that the index holds, for Decode. Keys may change meanwhile, and each is written as
 // it was at one moment. Of Workspaces, ServiceAccounts and KeyLimits only a suspension takes hold
 // meanwhile, and is written: so what is written was never wider than the index itself.
+//
+// It is put together in memory first, in about a hundred bytes for each key, and nobody waits for the writer.
 func (x *Index) Encode(w io.Writer) error {
+	e := &encoder{profiles: map[*profile]uint64{}}
+	x.encode(e)
+	if e.err != nil {
+		return e.err
+	}
+	for _, part := range e.parts {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Index) encode(e *encoder) {
 	x.wide.Lock()
 	defer x.wide.Unlock()
-	e := &encoder{profiles: map[*profile]uint64{}}
 	for number, more := uint32(1), true; more; {
 		x.mu.Lock()
 		end := min(number+chunkSize, max(1, x.keys.next))
 		for ; number < end; number++ {
-			if x.keys.at(number).subject() != 0 {
+			if x.keys.at(number).inUse() {
 				x.encodeKey(e, number)
 			}
 		}
 		more = number < x.keys.next
 		x.mu.Unlock()
-		// Without mu: a disk that is slow holds up no revocation.
-		if err := e.flush(w); err != nil {
-			return err
+		e.part()
+		if x.between != nil {
+			x.between()
 		}
 	}
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.encodeWide(e)
-	x.mu.Unlock()
 	e.write(itemEnd, nil)
-	return e.flush(w)
+	e.part()
 }
 
 type encoder struct {
 	written  bytes.Buffer
+	parts    [][]byte
 	profiles map[*profile]uint64 // by how many came before
 	buffer   []byte
 	err      error
 }
 
-func (e *encoder) flush(w io.Writer) error {
-	if e.err != nil {
-		return e.err
-	}
-	_, err := w.Write(e.written.Bytes())
+// part puts aside what is written, in no more memory than it needs.
+func (e *encoder) part() {
+	e.parts = append(e.parts, bytes.Clone(e.written.Bytes()))
 	e.written.Reset()
-	return err
 }
 
 func (e *encoder) write(item byte, content []byte) {
@@ -98,7 +111,7 @@ func (x *Index) encodeKey(e *encoder, number uint32) {
 			e.profiles[p] = ordinal
 			e.json(itemProfile, &p.spec)
 		}
-		name, display := read(*x.names.blocks.Load(), k.text.Load())
+		name, display := read(*x.names.blocks.Load(), k.place())
 		b := append(e.buffer[:0], id[:]...)
 		b = appendText(appendText(b, name), display)
 		b = append(b, byte(k.state()))

@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
+	"github.com/claviger-dev/claviger/internal/network"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
@@ -38,6 +40,11 @@ type Index struct {
 	byUID      *uidTable
 	rivals     map[token.Hash][]uint32 // the credentials of a hash that several claim
 	byContent  map[[sha256.Size]byte]*profile
+	sets       pool[scope.Set]
+	networks   pool[*network.Set]
+	catalogues pool[*scope.Catalogue]
+	texts      pool[string]
+	lists      pool[[]string]
 	workspaces map[types.NamespacedName]*workspace
 	accounts   map[types.NamespacedName]*account
 	limits     map[types.NamespacedName]*keyLimit

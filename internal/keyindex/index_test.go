@@ -359,9 +359,15 @@ func TestWhatWasUsedGoesWithItsSubject(t *testing.T) {
 		fresh  string
 		remake func(*Index)
 	}{
-		"a key deleted, and declared again": {"of key", func(x *Index) {
+		"a key deleted, and made again": {"of key", func(x *Index) {
 			x.DeleteApiKey(uid("k"))
-			x.SetApiKey(key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("of key") }))
+			x.DeleteCredential(uid("k"), 1)
+			k := key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("of key") })
+			k.UID = again
+			x.SetApiKey(k)
+			c := issuedFor("k", hash)
+			c.ApiKeyUID = again
+			x.SetCredential(c)
 		}},
 		"an account deleted, and declared again": {"of account", func(x *Index) {
 			x.DeleteServiceAccount(in("robot"))

@@ -41,8 +41,10 @@ func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
 	case before.UID == object.UID && sameLimit(&before.Spec, &object.Spec):
 		return
 	}
-	l.rates = x.buckets.Define(object.UID, rates(object.Spec.Rates))
+	var gone []local.Counter
+	l.rates, gone = x.buckets.Define(object.UID, rates(object.Spec.Rates))
 	x.compileReferrers(l)
+	x.buckets.Forget(gone)
 	if before != nil && before.UID != object.UID {
 		// Deleted and made again while nobody looked: what was used of it is not this one's.
 		x.buckets.ForgetLimit(before.UID)

@@ -1,6 +1,8 @@
 package keyindex
 
 import (
+	"runtime"
+
 	"github.com/claviger-dev/claviger/internal/limit"
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -38,13 +40,19 @@ func (e *Entry) Attached(i int) limit.Attached {
 // whose ApiKey is not declared is not found, and then the entry is not touched.
 func (x *Index) Lookup(hash token.Hash, e *Entry) (found bool) {
 	words := hashWords(&hash)
-	for {
+	for try := 1; ; try++ {
 		found, settled := x.look(&words, e)
 		if settled {
 			return found
 		}
+		if try%patience == 0 {
+			runtime.Gosched() // a writer was interrupted amid a record, and needs a processor to end
+		}
 	}
 }
+
+// So often a lookup begins anew before it lets others go first.
+const patience = 100
 
 // look probes for a hash. It is not settled where a writer was at what it read.
 func (x *Index) look(words *[4]uint64, e *Entry) (found, settled bool) {
@@ -52,7 +60,7 @@ func (x *Index) look(words *[4]uint64, e *Entry) (found, settled bool) {
 	for i := t.home(words[0]); ; i = t.after(i) {
 		slot := t.slots[i].Load()
 		if slot == empty {
-			return false, true
+			return false, t == x.table.Load()
 		}
 		if !matches(slot, words[0]) {
 			continue
@@ -77,7 +85,7 @@ func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) 
 	issued, notAfter := c.issuedAt(), c.approvedEnd()
 	k := x.keys.at(key)
 	keyVersion, profile, whole := k.load()
-	id, text, stated, state, subject := k.id(), k.text.Load(), k.statedEnd(), k.state(), k.subject()
+	id, place, stated, state, subject := k.id(), k.place(), k.statedEnd(), k.state(), k.subject()
 	if !whole || c.word.Load() != version || k.word.Load() != keyVersion {
 		return false, false
 	}
@@ -93,9 +101,9 @@ func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) 
 	workspace, account := seen.workspace.value.Load(), seen.accountValue()
 
 	e.Key = policy.Key{ID: id, State: state, ExpiresAt: endOf(stated, notAfter, issued, p.spec.TTL)}
-	e.Key.Name, e.Key.DisplayName = read(*blocks, text)
+	e.Key.Name, e.Key.DisplayName = read(*blocks, place)
 	e.Class, e.Workspace, e.Account = &seen.class, workspace, account
-	e.Limits, e.buckets, e.subject = seen.limits, seen.buckets, local.Subject(subject)
+	e.Limits, e.buckets, e.subject = seen.limits, seen.buckets, subject
 
 	unchanged := seen == p.compiled.Load() && workspace == seen.workspace.value.Load() && account == seen.accountValue() &&
 		c.word.Load() == version && k.word.Load() == keyVersion

@@ -144,6 +144,7 @@ func (x *Index) profile(spec profileSpec) *profile {
 	if p := x.byContent[content]; p != nil {
 		return p
 	}
+	x.pool(&spec)
 	p := &profile{
 		spec: spec, content: content, number: x.profiles.take(),
 		workspace: x.workspace(types.NamespacedName{Namespace: spec.Namespace, Name: spec.Workspace}),
@@ -177,6 +178,7 @@ func (x *Index) leave(number uint32) {
 		x.releaseAccount(types.NamespacedName{Namespace: p.spec.Namespace, Name: p.spec.Account})
 	}
 	x.refer(p, p.spec.Namespace, p.spec.LimitRefs, nil)
-	// The slot keeps the profile until another takes it: a reader may be on its way there.
+	// A reader that is on its way there finds that its key has changed, and looks no further.
+	x.profiles.at(p.number).Store(nil)
 	x.profiles.release(p.number)
 }

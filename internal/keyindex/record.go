@@ -2,10 +2,12 @@ package keyindex
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/token"
 )
@@ -33,28 +35,34 @@ func (h *head) write(reference uint32, change func()) {
 	h.word.Store((version+1)<<32 | uint64(reference))
 }
 
-// credentialRecord is one credential, in the 64 bytes of a cache line.
+// credentialRecord is one credential, in seven words.
 type credentialRecord struct {
-	head     // refers to its key; 0: not used
-	hash     [4]atomic.Uint64
-	issued   atomic.Uint64 // instant, and the generation above it
-	notAfter atomic.Uint64 // instant
-	next     atomic.Uint64 // the key's next credential
+	head  // refers to its key; 0: not used
+	hash  [4]atomic.Uint64
+	times atomic.Uint64 // when it was issued, and above that the lower bits of when it ends
+	tail  atomic.Uint64 // the key's next credential, above that its generation, then the rest of the end
 }
 
-// keyRecord is an ApiKey that is declared, or that a credential speaks of.
+// keyRecord is an ApiKey that is declared, or that a credential speaks of, in five words.
 type keyRecord struct {
 	head  // refers to its profile; 0: not declared
 	uid   [2]atomic.Uint64
-	text  atomic.Uint64 // where its names are
-	life  atomic.Uint64 // the stated end as an instant, and the state above it
-	links atomic.Uint64 // its first credential, and above it its subject
+	life  atomic.Uint64 // the stated end, the state, and the upper bits of where its names are
+	links atomic.Uint64 // its first credential, and the rest of where its names are
 }
 
-// An instant is a second since 1970 in 40 bits, counted from 1: 0 is none.
+// What is packed into the words. An instant is a second since 1970, counted from 1: 0 is none.
+// It reaches beyond the year 10000.
 const (
-	instantBits = 40
-	instantMask = 1<<instantBits - 1
+	instantBits    = 38
+	instantMask    = 1<<instantBits - 1
+	numberBits     = 32
+	numberMask     = 1<<numberBits - 1
+	generationBits = 20
+	maxGeneration  = 1<<generationBits - 1
+	stateBits      = 2
+	endLowBits     = 64 - instantBits
+	endLowMask     = 1<<endLowBits - 1
 )
 
 func instant(t time.Time) uint64 { return uint64(min(max(0, t.Unix()), instantMask-1)) + 1 }
@@ -113,24 +121,67 @@ func (c *credentialRecord) hashWords() (w [4]uint64) {
 	return w
 }
 
-func (c *credentialRecord) key() uint32         { return uint32(c.word.Load()) }
-func (c *credentialRecord) generation() int     { return int(c.issued.Load() >> instantBits) }
-func (c *credentialRecord) nextOfKey() uint32   { return uint32(c.next.Load()) }
-func (c *credentialRecord) issuedAt() uint64    { return c.issued.Load() & instantMask }
-func (c *credentialRecord) approvedEnd() uint64 { return c.notAfter.Load() }
+func (c *credentialRecord) key() uint32       { return uint32(c.word.Load()) }
+func (c *credentialRecord) issuedAt() uint64  { return c.times.Load() & instantMask }
+func (c *credentialRecord) nextOfKey() uint32 { return uint32(c.tail.Load()) }
+
+func (c *credentialRecord) generation() int {
+	return int(c.tail.Load() >> numberBits & maxGeneration)
+}
+
+// approvedEnd is an instant.
+func (c *credentialRecord) approvedEnd() uint64 {
+	return c.times.Load()>>instantBits | c.tail.Load()>>(numberBits+generationBits)<<endLowBits
+}
+
+// set writes all but the hash, and leaves the next credential as it is.
+func (c *credentialRecord) set(issued, notAfter uint64, generation int) {
+	c.times.Store(issued | notAfter<<instantBits)
+	c.tail.Store(c.tail.Load()&numberMask | uint64(generation)<<numberBits | notAfter>>endLowBits<<(numberBits+generationBits))
+}
+
+func (c *credentialRecord) setNext(number uint32) {
+	c.tail.Store(c.tail.Load()>>numberBits<<numberBits | uint64(number))
+}
 
 func (k *keyRecord) profile() uint32   { return uint32(k.word.Load()) }
 func (k *keyRecord) first() uint32     { return uint32(k.links.Load()) }
-func (k *keyRecord) subject() uint32   { return uint32(k.links.Load() >> 32) }
 func (k *keyRecord) statedEnd() uint64 { return k.life.Load() & instantMask }
 
-func (k *keyRecord) state() policy.State { return policy.State(k.life.Load() >> instantBits) }
+func (k *keyRecord) state() policy.State {
+	return policy.State(k.life.Load() >> instantBits & (1<<stateBits - 1))
+}
+
+// place is where its names are.
+func (k *keyRecord) place() uint64 {
+	return k.life.Load()>>(instantBits+stateBits)<<numberBits | k.links.Load()>>numberBits
+}
+
+// set writes all but the UID, and leaves the first credential as it is.
+func (k *keyRecord) set(stated uint64, state policy.State, place uint64) {
+	k.life.Store(stated | uint64(state)<<instantBits | place>>numberBits<<(instantBits+stateBits))
+	k.links.Store(k.links.Load()&numberMask | place<<numberBits)
+}
+
+func (k *keyRecord) setFirst(number uint32) {
+	k.links.Store(k.links.Load()>>numberBits<<numberBits | uint64(number))
+}
+
+// subject is whose requests a limit counts that counts each key for itself.
+func (k *keyRecord) subject() local.Subject { return subjectOf(k.uid[0].Load(), k.uid[1].Load()) }
+
+func subjectOf(high, low uint64) local.Subject {
+	return local.Subject(high ^ bits.RotateLeft64(low, 31))
+}
 
 func (k *keyRecord) id() (id keyid.ID) {
 	binary.BigEndian.PutUint64(id[:8], k.uid[0].Load())
 	binary.BigEndian.PutUint64(id[8:], k.uid[1].Load())
 	return id
 }
+
+// inUse says whether the record is a key's. No key has the zero ID.
+func (k *keyRecord) inUse() bool { return k.uid[0].Load()|k.uid[1].Load() != 0 }
 
 func (k *keyRecord) setID(id keyid.ID) {
 	k.uid[0].Store(binary.BigEndian.Uint64(id[:8]))

@@ -15,9 +15,10 @@ import (
 // not exist.
 type workspace struct {
 	cell[policy.Workspace]
+	id        string // namespace/name
 	object    *v1alpha1.Workspace
-	catalogue scope.Catalogue
-	edition   int // of the catalogue
+	catalogue *scope.Catalogue // nil: the empty one
+	edition   int              // of the catalogue
 }
 
 // SetWorkspace takes note of a Workspace, new or changed. The index keeps the object, which
@@ -48,7 +49,7 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 		w.value.Store(value)
 		return
 	}
-	w.setCatalogue(catalogue(object.Spec.Scopes))
+	w.setCatalogue(x.catalogueOf(object.Spec.Scopes))
 	x.refer(w, name.Namespace, limitRefs(before), names(object.Spec.LimitRefs))
 	w.replace(value, value.Suspended, x.compile)
 }
@@ -85,7 +86,7 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 	x.changed()
 	gone := w.object
 	w.object = nil
-	w.setCatalogue(scope.Catalogue{})
+	w.setCatalogue(nil)
 	x.counts.Workspaces--
 	w.replace(nil, true, x.compile)
 	x.refer(w, name.Namespace, names(gone.Spec.LimitRefs), nil)
@@ -93,21 +94,28 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 	x.releaseWorkspace(name)
 }
 
-func (w *workspace) setCatalogue(c scope.Catalogue) {
+func (w *workspace) setCatalogue(c *scope.Catalogue) {
 	w.catalogue = c
 	w.edition++
 }
 
 // bounds are those of keys that act for no account.
 func (w *workspace) bounds() scope.ResourceBounds {
-	return scope.NewResourceBounds(nil, nil, w.catalogue)
+	return scope.NewResourceBounds(nil, nil, w.bounding())
+}
+
+func (w *workspace) bounding() scope.Catalogue {
+	if w.catalogue == nil {
+		return scope.Catalogue{}
+	}
+	return *w.catalogue
 }
 
 // workspace finds the Workspace of a name, or makes room for it.
 func (x *Index) workspace(name types.NamespacedName) *workspace {
 	w := x.workspaces[name]
 	if w == nil {
-		w = &workspace{}
+		w = &workspace{id: name.String()}
 		x.workspaces[name] = w
 	}
 	return w
@@ -148,6 +156,22 @@ func limitRefs(object *v1alpha1.Workspace) []string {
 		return nil
 	}
 	return names(object.Spec.LimitRefs)
+}
+
+// catalogueOf prepares a catalogue. Tenants are often made alike, and then share it.
+func (x *Index) catalogueOf(entries []v1alpha1.ScopeDefinition) *scope.Catalogue {
+	if len(entries) == 0 {
+		return nil
+	}
+	var of []string
+	for _, entry := range entries {
+		of = append(append(of, string(entry.Name)), texted(entry.Implies)...)
+		of = append(of, "")
+	}
+	return x.catalogues.get(of, len(x.workspaces), func() *scope.Catalogue {
+		c := catalogue(entries)
+		return &c
+	})
 }
 
 func catalogue(entries []v1alpha1.ScopeDefinition) scope.Catalogue {

@@ -149,7 +149,8 @@ type Result struct {
 	Decided bool // this one, the first that failed, is the decision
 }
 
-// Explain makes the checks that Check makes, and those behind the first that fails too.
+// Explain makes the checks that Check makes, and those behind the first that fails too; but of a key
+// that is none of the asker's business nothing more than that.
 func Explain(request *Request, record *Record, now time.Time) []Result {
 	results := make([]Result, 0, steps+1) // and room for the limits
 	known := checkExists(record) == CodeValid
@@ -161,6 +162,7 @@ func Explain(request *Request, record *Record, now time.Time) []Result {
 			if code := s.run(request, record, now); code != CodeValid {
 				result.Outcome, result.Code, result.Decided = Failed, code, !decided
 				decided = true
+				known = known && s != stepWorkspace
 			}
 		}
 		results = append(results, result)

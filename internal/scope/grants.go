@@ -61,6 +61,16 @@ func (g Grants) behind(name string) int {
 	return i - 1
 }
 
+// Share puts another set that is the same in the place of each, so that memory can be shared.
+func (g *Grants) Share(same func(Set) Set) {
+	for i := range g.exact {
+		g.exact[i].set = same(g.exact[i].set)
+	}
+	for i := range g.prefixes {
+		g.prefixes[i].set = same(g.prefixes[i].set)
+	}
+}
+
 // CompileGrants says what a key may really do to single resources. The longest grant of
 // the key that matches stands in the place of its scopes, and the longest one of its account in the place
 // of the account's ceiling. An empty ceiling is none, but an account's grant without

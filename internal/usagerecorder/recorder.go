@@ -97,7 +97,10 @@ func (r *Recorder) Record(e usage.Event) {
 		return
 	}
 	if r.idle.Load() && r.idle.CompareAndSwap(true, false) {
-		r.wake <- struct{}{} // there is room: it is taken out before idle is set again
+		select {
+		case r.wake <- struct{}{}:
+		default: // it was woken before, and did not get to see it yet
+		}
 	}
 }
 

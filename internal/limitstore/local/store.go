@@ -16,8 +16,9 @@ import (
 type Counter uint32
 
 // Subject identifies whose requests are counted together: those of an ApiKey, a
-// ServiceAccount or a Workspace. A new one under an old name is another.
-type Subject uint32
+// ServiceAccount or a Workspace. A new one under an old name is another. An ApiKey's follows from its
+// UID, which is random; the others are given out by NewSubject.
+type Subject uint64
 
 // Rate is a rate with what it is counted under.
 type Rate struct {
@@ -51,13 +52,13 @@ func NewStore() *Store {
 	return s
 }
 
-// Define sets the rates of a limit and returns them with their Counters. What was used of a rate that is gone
-// is dropped.
-func (s *Store) Define(id types.UID, rates []limit.Rate) []Rate {
+// Define sets the rates of a limit and returns them with their Counters, and the Counters that it
+// has no more. Those are for Forget, once nobody asks for their buckets.
+func (s *Store) Define(id types.UID, rates []limit.Rate) (fresh []Rate, gone []Counter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.limits[id]
-	fresh := make([]Rate, len(rates))
+	fresh = make([]Rate, len(rates))
 	kept := make([]bool, len(before))
 	for i, from := range successors(before, rates) {
 		fresh[i].Rate = rates[i]
@@ -70,11 +71,21 @@ func (s *Store) Define(id types.UID, rates []limit.Rate) []Rate {
 	}
 	for i, rate := range before {
 		if !kept[i] {
-			s.goneCounters[rate.Counter] = struct{}{}
+			gone = append(gone, rate.Counter)
 		}
 	}
 	s.limits[id] = fresh
-	return fresh
+	return fresh, gone
+}
+
+// Forget drops what was used of rates that are gone.
+func (s *Store) Forget(counters []Counter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, counter := range counters {
+		s.goneCounters[counter] = struct{}{}
+	}
+	s.tidy()
 }
 
 // NewSubject returns a Subject that has used nothing.
@@ -85,12 +96,19 @@ func (s *Store) NewSubject() Subject {
 	return s.lastSubject
 }
 
-// ForgetSubject drops what a subject has used, because it no longer exists.
+// ForgetSubject lets what a subject has used be dropped, because it no longer exists.
 func (s *Store) ForgetSubject(subject Subject) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.goneSubjects[subject] = struct{}{}
 	s.tidy()
+}
+
+// ReviveSubject takes back ForgetSubject, because it exists again.
+func (s *Store) ReviveSubject(subject Subject) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.goneSubjects, subject)
 }
 
 // ForgetLimit drops what was used of a limit, because it no longer exists.
@@ -106,18 +124,17 @@ func (s *Store) ForgetLimit(id types.UID) {
 
 // Bucket is where a subject's requests are counted against a rate: the same one each time.
 func (s *Store) Bucket(counter Counter, subject Subject) *limit.Bucket {
-	id := identity(counter, subject)
-	if bucket := s.table.Load().find(id); bucket != nil {
+	if bucket := s.table.Load().find(counter, subject); bucket != nil {
 		return bucket
 	}
-	return s.make(id)
+	return s.make(counter, subject)
 }
 
-func (s *Store) make(id uint64) *limit.Bucket {
+func (s *Store) make(counter Counter, subject Subject) *limit.Bucket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table.Load()
-	if bucket := t.find(id); bucket != nil {
+	if bucket := t.find(counter, subject); bucket != nil {
 		return bucket
 	}
 	if t.full() {
@@ -128,7 +145,7 @@ func (s *Store) make(id uint64) *limit.Bucket {
 	}
 	bucket := &s.spare[0]
 	s.spare = s.spare[1:]
-	t.put(id, bucket)
+	t.put(counter, subject, bucket)
 	return bucket
 }
 
@@ -147,9 +164,9 @@ func (s *Store) tidy() {
 
 // rebuild makes a table without what is gone, and with room for more.
 func (s *Store) rebuild(old *table) *table {
-	keep := func(id uint64) bool {
-		_, counterGone := s.goneCounters[counterOf(id)]
-		_, subjectGone := s.goneSubjects[subjectOf(id)]
+	keep := func(counter Counter, subject Subject) bool {
+		_, counterGone := s.goneCounters[counter]
+		_, subjectGone := s.goneSubjects[subject]
 		return !counterGone && !subjectGone
 	}
 	fresh := old.rebuilt(keep)

@@ -18,6 +18,18 @@ func perMinute(n int64) limit.Rate { return limit.Rate{Requests: n, Per: time.Mi
 func perHour(n int64) limit.Rate   { return limit.Rate{Requests: n, Per: time.Hour} }
 func bursting(n int64) limit.Rate  { return limit.Rate{Requests: n, Burst: n, Per: time.Minute} }
 
+// define sets the rates of a limit, and forgets those that are gone.
+func define(s *Store, id types.UID, rates ...limit.Rate) []Rate {
+	fresh, gone := s.Define(id, rates)
+	s.Forget(gone)
+	return fresh
+}
+
+type counted struct {
+	counter Counter
+	subject Subject
+}
+
 // used is how many requests each rate has admitted from a subject.
 func used(s *Store, rates []Rate, subject Subject) []int64 {
 	var counts []int64
@@ -38,7 +50,7 @@ func take(s *Store, rates []Rate, subject Subject, n int64) {
 
 func TestASubjectKeepsItsBuckets(t *testing.T) {
 	s := NewStore()
-	rates := s.Define("limit", []limit.Rate{perMinute(10)})
+	rates := define(s, "limit", perMinute(10))
 	key, other := s.NewSubject(), s.NewSubject()
 	take(s, rates, key, 3)
 
@@ -72,8 +84,8 @@ func TestAnEditHandsOutNoNewAllowance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := NewStore()
 			key := s.NewSubject()
-			take(s, s.Define("limit", test.before), key, 3)
-			if got := used(s, s.Define("limit", test.after), key); !slices.Equal(got, test.want) {
+			take(s, define(s, "limit", test.before...), key, 3)
+			if got := used(s, define(s, "limit", test.after...), key); !slices.Equal(got, test.want) {
 				t.Errorf("used %v, want %v", got, test.want)
 			}
 		})
@@ -83,9 +95,9 @@ func TestAnEditHandsOutNoNewAllowance(t *testing.T) {
 func TestALimitThatWasForgottenCountsAnew(t *testing.T) {
 	s := NewStore()
 	key := s.NewSubject()
-	take(s, s.Define("limit", []limit.Rate{perMinute(5)}), key, 3)
+	take(s, define(s, "limit", perMinute(5)), key, 3)
 	s.ForgetLimit("limit")
-	if got := used(s, s.Define("limit", []limit.Rate{perMinute(5)}), key); !slices.Equal(got, []int64{0}) {
+	if got := used(s, define(s, "limit", perMinute(5)), key); !slices.Equal(got, []int64{0}) {
 		t.Errorf("used %v, want 0", got)
 	}
 }
@@ -98,7 +110,7 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 		var (
 			subjects []Subject
 			limits   = map[types.UID][]Rate{}
-			want     = map[uint64]int64{} // what was taken
+			want     = map[counted]int64{} // what was taken
 		)
 		t.Repeat(map[string]func(*rapid.T){
 			"a limit": func(t *rapid.T) {
@@ -108,7 +120,7 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 					delete(limits, uid)
 					return
 				}
-				limits[uid] = s.Define(uid, rapid.SliceOfN(rapid.SampledFrom([]limit.Rate{perMinute(1e6), perHour(1e6)}), 0, 3).Draw(t, "rates"))
+				limits[uid] = define(s, uid, rapid.SliceOfN(rapid.SampledFrom([]limit.Rate{perMinute(1e6), perHour(1e6)}), 0, 3).Draw(t, "rates")...)
 			},
 			"a subject": func(t *rapid.T) {
 				if len(subjects) > 0 && rapid.Bool().Draw(t, "forget") {
@@ -126,7 +138,7 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 					for _, rates := range limits {
 						for _, rate := range rates {
 							rate.Take(s.Bucket(rate.Counter, subject), now, 1)
-							want[identity(rate.Counter, subject)]++
+							want[counted{rate.Counter, subject}]++
 						}
 					}
 				}
@@ -140,8 +152,8 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 				for _, subject := range subjects {
 					for _, rates := range limits {
 						for _, rate := range rates {
-							b := s.table.Load().find(identity(rate.Counter, subject))
-							if taken := want[identity(rate.Counter, subject)]; (b != nil) != (taken > 0) ||
+							b := s.table.Load().find(rate.Counter, subject)
+							if taken := want[counted{rate.Counter, subject}]; (b != nil) != (taken > 0) ||
 								b != nil && rate.Take(b, now, 0).Remaining != rate.Requests-taken {
 								t.Fatalf("of %d taken nothing is known", taken)
 							}
@@ -163,7 +175,7 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 // Requests that make the same bucket at once count in one.
 func TestOneBucketForAll(t *testing.T) {
 	s := NewStore()
-	rates := s.Define("limit", []limit.Rate{perMinute(1e6)})
+	rates := define(s, "limit", perMinute(1e6))
 	subjects := make([]Subject, 1000)
 	for i := range subjects {
 		subjects[i] = s.NewSubject()
