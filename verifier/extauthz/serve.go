@@ -28,7 +28,9 @@ const (
 	connectionTimeout = 5 * time.Second
 	connectionWindow  = 1 << 20
 	streamWindow      = 256 << 10
-	idleTimeout       = 15 * time.Minute
+	// A connection without requests keeps this much and no more.
+	readBuffer  = 16 << 10
+	idleTimeout = 15 * time.Minute
 	// A connection ends after a time, so that verifiers that were added get their share.
 	maxAge      = 30 * time.Minute
 	maxAgeGrace = 30 * time.Second
@@ -77,6 +79,8 @@ func (s *Server) options(health *healthServer) []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.StreamInterceptor(health.untilEnd),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.SharedWriteBuffer(true),
 		// Their stacks have grown already: to grow one for each request costs a tenth of it.
 		grpc.NumStreamWorkers(workersPerProcessor * uint32(runtime.GOMAXPROCS(0))),
 		grpc.MaxRecvMsgSize(MaxMessage),
