@@ -25,24 +25,11 @@ func (r *Request) read(b []byte, m message, depth int) error {
 		return errMalformed
 	}
 	for len(b) > 0 {
-		number, wireType, n := protowire.ConsumeTag(b)
-		if n < 0 || number > protowire.MaxValidNumber {
-			return errMalformed
+		number, content, rest, err := next(b)
+		if err != nil {
+			return err
 		}
-		b = b[n:]
-		if wireType != protowire.BytesType {
-			// A number, or not of the type that the schema says, and so not known.
-			if n = protowire.ConsumeFieldValue(number, wireType, b); n < 0 {
-				return errMalformed
-			}
-			b = b[n:]
-			continue
-		}
-		content, n := protowire.ConsumeBytes(b)
-		if n < 0 {
-			return errMalformed
-		}
-		b = b[n:]
+		b = rest
 		if int(number) < len(m) {
 			if err := r.field(content, &m[number], depth); err != nil {
 				return err
@@ -50,6 +37,32 @@ func (r *Request) read(b []byte, m message, depth int) error {
 		}
 	}
 	return nil
+}
+
+// next reads a field. One of another wire type than 2 is a number, or not of the type that the
+// schema says, and so not known: it is skipped, and told as number 0, which no message has.
+func next(b []byte) (number protowire.Number, content, rest []byte, err error) {
+	// Most fields are short and of a small number, so that one byte each says so.
+	const bytesType = byte(protowire.BytesType)
+	if len(b) >= 2 && b[0] < 0x80 && b[0] >= 1<<3 && b[0]&7 == bytesType && b[1] < 0x80 && int(b[1]) <= len(b)-2 {
+		end := 2 + int(b[1])
+		return protowire.Number(b[0] >> 3), b[2:end], b[end:], nil
+	}
+	number, wireType, n := protowire.ConsumeTag(b)
+	if n < 0 || number > protowire.MaxValidNumber {
+		return 0, nil, nil, errMalformed
+	}
+	b = b[n:]
+	if wireType != protowire.BytesType {
+		if n = protowire.ConsumeFieldValue(number, wireType, b); n < 0 {
+			return 0, nil, nil, errMalformed
+		}
+		return 0, nil, b[n:], nil
+	}
+	if content, n = protowire.ConsumeBytes(b); n < 0 {
+		return 0, nil, nil, errMalformed
+	}
+	return number, content, b[n:], nil
 }
 
 func (r *Request) field(content []byte, f *field, depth int) error {
@@ -105,35 +118,22 @@ func (r *Request) readEntry(b []byte, of *message, depth int) error {
 	}
 	var entry Pair
 	for len(b) > 0 {
-		number, wireType, n := protowire.ConsumeTag(b)
-		if n < 0 || number > protowire.MaxValidNumber {
-			return errMalformed
+		number, content, rest, err := next(b)
+		if err != nil {
+			return err
 		}
-		b = b[n:]
-		if wireType != protowire.BytesType || number > 2 {
-			if n = protowire.ConsumeFieldValue(number, wireType, b); n < 0 {
-				return errMalformed
-			}
-			b = b[n:]
-			continue
-		}
-		content, n := protowire.ConsumeBytes(b)
-		if n < 0 {
-			return errMalformed
-		}
-		b = b[n:]
-		if number == 2 && of != nil {
+		b = rest
+		switch {
+		case number == 2 && of != nil:
 			if err := r.read(content, *of, depth); err != nil {
 				return err
 			}
-			continue
-		}
-		if !utf8.Valid(content) {
+		case number != 1 && number != 2:
+		case !utf8.Valid(content):
 			return errMalformed
-		}
-		if number == 1 {
+		case number == 1:
 			entry.Name = content
-		} else {
+		default:
 			entry.Value = content
 		}
 	}

@@ -184,9 +184,14 @@ func (r *Response) Text(name, value string) {
 	if value == "" {
 		return
 	}
-	r.beginEntry(name)
+	text := 1 + protowire.SizeBytes(len(value))
+	entry := 1 + protowire.SizeBytes(len(name)) + 1 + protowire.SizeBytes(text)
+	r.Bytes = protowire.AppendTag(r.Bytes, fieldsField, protowire.BytesType)
+	r.Bytes = protowire.AppendVarint(r.Bytes, uint64(entry))
+	r.text(entryName, name)
+	r.Bytes = protowire.AppendTag(r.Bytes, entryValue, protowire.BytesType)
+	r.Bytes = protowire.AppendVarint(r.Bytes, uint64(text))
 	r.text(stringValue, value)
-	r.endEntry()
 }
 
 // BeginText begins a text in a struct.
