@@ -80,7 +80,6 @@ func (s *Server) options(health *healthServer) []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.StreamInterceptor(health.untilEnd),
 		grpc.ReadBufferSize(readBuffer),
-		grpc.SharedWriteBuffer(true),
 		// Their stacks have grown already: to grow one for each request costs a tenth of it.
 		grpc.NumStreamWorkers(workersPerProcessor * uint32(runtime.GOMAXPROCS(0))),
 		grpc.MaxRecvMsgSize(MaxMessage),
