@@ -46,11 +46,20 @@ func (a *account) scopes() []string {
 	return scopes
 }
 
+var activeAccount, suspendedAccount = &policy.Account{}, &policy.Account{Suspended: true}
+
+func accountValue(suspended bool) *policy.Account {
+	if suspended {
+		return suspendedAccount
+	}
+	return activeAccount
+}
+
 // SetServiceAccount takes note of a ServiceAccount, new or changed. The index keeps the
 // object, which must not be changed afterwards.
 func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-	value := &policy.Account{Name: object.Name, Suspended: object.Spec.Suspended}
+	value := accountValue(object.Spec.Suspended)
 	if value.Suspended {
 		x.stopAccount(name, value)
 	}

@@ -46,13 +46,13 @@ func (x *Index) compileProfile(p *profile) {
 		Networks:    x.networksOf(spec.AllowedCIDRs),
 		Metadata:    spec.Metadata,
 	}
-	c := &compiled{class: class, workspace: p.workspace, limits: x.attach(p), buckets: x.buckets}
+	c := &compiled{profile: p, ttl: spec.TTL, class: class, workspace: p.workspace, limits: x.attach(p), buckets: x.buckets}
 	x.grant(&c.class, p)
 	// An account of another workspace is as good as none, and so the keys grant nothing.
 	if p.account != nil && p.account.object != nil && p.account.object.Spec.WorkspaceRef.Name == spec.Workspace {
 		c.account = p.account
 	}
-	p.compiled.Store(c)
+	x.profiles.at(p.number).Store(c)
 }
 
 // grant compiles what keys may really do; nothing while what bounds them is missing.

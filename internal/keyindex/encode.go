@@ -104,7 +104,7 @@ func (x *Index) encodeKey(e *encoder, number uint32) {
 	k := x.keys.at(number)
 	id := k.id()
 	if k.profile() != 0 {
-		p := x.profiles.at(k.profile()).Load()
+		p := x.profiles.at(k.profile()).Load().profile
 		ordinal, known := e.profiles[p]
 		if !known {
 			ordinal = uint64(len(e.profiles))

@@ -93,19 +93,18 @@ func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) 
 		return false, true // not declared
 	}
 	slot, blocks := x.profiles.at(profile), x.names.blocks.Load()
-	p := slot.Load()
+	seen := slot.Load()
 	if k.word.Load() != keyVersion {
 		return false, false // and so profile and blocks may be those of another key
 	}
-	seen := p.compiled.Load()
 	workspace, account := seen.workspace.value.Load(), seen.accountValue()
 
-	e.Key = policy.Key{ID: id, State: state, ExpiresAt: endOf(stated, notAfter, issued, p.spec.TTL)}
+	e.Key = policy.Key{ID: id, State: state, ExpiresAt: endOf(stated, notAfter, issued, seen.ttl)}
 	e.Key.Name, e.Key.DisplayName = read(*blocks, place)
 	e.Class, e.Workspace, e.Account = &seen.class, workspace, account
 	e.Limits, e.buckets, e.subject = seen.limits, seen.buckets, subject
 
-	unchanged := seen == p.compiled.Load() && workspace == seen.workspace.value.Load() && account == seen.accountValue() &&
+	unchanged := seen == slot.Load() && workspace == seen.workspace.value.Load() && account == seen.accountValue() &&
 		c.word.Load() == version && k.word.Load() == keyVersion
 	return true, unchanged
 }

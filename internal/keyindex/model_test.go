@@ -119,7 +119,7 @@ func ask(x *Index, h token.Hash) answer {
 		a.Workspace = fmt.Sprint(entry.Class.WorkspaceID, entry.Workspace.Suspended)
 	}
 	if entry.Account != nil {
-		a.Account = fmt.Sprint(entry.Account.Name, entry.Account.Suspended)
+		a.Account = fmt.Sprint(entry.Class.Account, entry.Account.Suspended)
 	}
 	for _, l := range entry.Limits {
 		object := x.limits[in(l.Name)].object

@@ -39,15 +39,16 @@ type profile struct {
 	keys      int // that have it
 	workspace *workspace
 	account   *account // nil where none is named
-	compiled  atomic.Pointer[compiled]
 }
 
-// profileSlot is where readers find a profile by its number.
-type profileSlot struct{ atomic.Pointer[profile] }
+// profileSlot is where readers find what a profile comes to, by its number.
+type profileSlot struct{ atomic.Pointer[compiled] }
 
 // compiled is what a profile comes to under its Workspace, its ServiceAccount and its limits,
 // as they are. It is immutable.
 type compiled struct {
+	profile   *profile
+	ttl       time.Duration
 	class     policy.Class
 	workspace *workspace
 	account   *account // nil where the keys have none, or none that counts
@@ -157,7 +158,6 @@ func (x *Index) profile(spec profileSpec) *profile {
 	x.refer(p, spec.Namespace, nil, spec.LimitRefs)
 	x.byContent[p.content] = p
 	x.compileProfile(p)
-	x.profiles.at(p.number).Store(p)
 	return p
 }
 
@@ -166,7 +166,7 @@ func (x *Index) leave(number uint32) {
 	if number == 0 {
 		return
 	}
-	p := x.profiles.at(number).Load()
+	p := x.profiles.at(number).Load().profile
 	if p.keys--; p.keys > 0 {
 		return
 	}

@@ -21,11 +21,21 @@ type workspace struct {
 	edition   int              // of the catalogue
 }
 
+// There are two values only, so that what a reader follows to one is always at hand.
+var activeWorkspace, suspendedWorkspace = &policy.Workspace{}, &policy.Workspace{Suspended: true}
+
+func workspaceValue(suspended bool) *policy.Workspace {
+	if suspended {
+		return suspendedWorkspace
+	}
+	return activeWorkspace
+}
+
 // SetWorkspace takes note of a Workspace, new or changed. The index keeps the object, which
 // must not be changed afterwards.
 func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-	value := &policy.Workspace{Suspended: object.Spec.Suspended}
+	value := workspaceValue(object.Spec.Suspended)
 	if value.Suspended {
 		x.stopWorkspace(name, value)
 	}

@@ -57,7 +57,6 @@ type Workspace struct {
 
 // Account is a service account as the decision sees it. It is immutable.
 type Account struct {
-	Name      string
 	Suspended bool
 }
 

@@ -23,7 +23,7 @@ func valid() *Record {
 			Networks: network.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}),
 		},
 		Workspace: &Workspace{},
-		Account:   &Account{Name: "robot"},
+		Account:   &Account{},
 	}
 }
 
