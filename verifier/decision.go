@@ -116,8 +116,8 @@ func (l *Limits) add() *Limit {
 	return l.At(l.length - 1)
 }
 
-func answer(code Code) Decision {
-	return Decision{Code: code, Status: code.Status(), Error: code.Message()}
+func (d *Decision) answer(code Code) {
+	d.Code, d.Status, d.Error = code, code.Status(), code.Message()
 }
 
 // tellsIdentity says whether the asker is entitled to know whose key it is: not of a key

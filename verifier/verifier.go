@@ -97,15 +97,18 @@ func New(o Options) (*Verifier, error) {
 
 // Verify decides, and counts a valid request against the key's limits. The context is for
 // decisions that have to ask elsewhere; none does yet.
-func (v *Verifier) Verify(_ context.Context, r Request) Decision {
-	now := v.now()
-	decision := v.decide(&r, now, true)
-	decision.At = now
-	if decision.Code.Public() == policy.CodeKeyInvalid {
-		v.slow(&decision, r.ClientIP)
-	}
-	v.metrics.decisions.count(decision.Code)
-	return decision
+func (v *Verifier) Verify(_ context.Context, r Request) (d Decision) {
+	v.decide(&d, &r, true)
+	v.metrics.decisions.count(d.Code)
+	return d
+}
+
+// Inspect decides as Verify would, but takes nothing from the limits, which therefore never refuse,
+// and nothing is recorded. It is for whoever asks what a key is. Invalid keys count as they do in
+// Verify, or keys could be tried here.
+func (v *Verifier) Inspect(_ context.Context, r Request) (d Decision) {
+	v.decide(&d, &r, false)
+	return d
 }
 
 // slow tells a source that sends invalid keys again and again to wait. Keys of another workspace
@@ -123,77 +126,63 @@ func (v *Verifier) slow(d *Decision, source netip.Addr) {
 		}
 		checks = append(checks, Check{Name: "source", Outcome: policy.Failed, Code: policy.CodeRateLimited, Decided: true})
 	}
-	*d = answer(policy.CodeRateLimited)
-	d.RetryAfter, d.At, d.Checks = wait, at, checks
+	*d = Decision{At: at, RetryAfter: wait, Checks: checks}
+	d.answer(policy.CodeRateLimited)
 }
 
-// Inspect decides as Verify would, but takes nothing from the limits, which therefore never refuse,
-// and nothing is recorded. It is for whoever asks what a key is. Invalid keys count as they do in
-// Verify, or keys could be tried here.
-func (v *Verifier) Inspect(_ context.Context, r Request) Decision {
-	now := v.now()
-	decision := v.decide(&r, now, false)
-	decision.At = now
-	if decision.Code.Public() == policy.CodeKeyInvalid {
-		v.slow(&decision, r.ClientIP)
-	}
-	return decision
-}
-
-func (v *Verifier) decide(r *Request, now time.Time, counts bool) Decision {
+// decide writes into a decision that the caller has, because it is large, and would be copied from
+// one function to the next.
+func (v *Verifier) decide(d *Decision, r *Request, counts bool) {
+	d.At = v.now()
 	if err := r.validate(); err != nil {
-		d := answer(policy.CodeRequestInvalid)
+		d.answer(policy.CodeRequestInvalid)
 		d.Error += ": " + err.Error()
-		return d
+		return
 	}
 	if r.Key == "" {
-		return answer(policy.CodeKeyRequired)
+		d.answer(policy.CodeKeyRequired)
+		return
 	}
 	// What is no key is not hashed: noise costs next to nothing.
 	key, err := token.Parse(r.Key)
-	if err != nil {
-		return unknown(r, now)
-	}
 	var entry keyindex.Entry
-	if !v.index.Lookup(key.Hash(), &entry) {
-		return unknown(r, now)
+	if err == nil && v.index.Lookup(key.Hash(), &entry) {
+		v.decideKnown(d, r, &entry, counts)
+	} else {
+		d.answer(policy.CodeKeyInvalid)
+		if r.Explain {
+			d.Checks = append(policy.Explain(&policy.Request{}, nil, d.At), limitsCheck(d.Code, false))
+		}
 	}
-	return v.decideKnown(r, &entry, now, counts)
-}
-
-func unknown(r *Request, now time.Time) Decision {
-	d := answer(policy.CodeKeyInvalid)
-	if r.Explain {
-		d.Checks = append(policy.Explain(&policy.Request{}, nil, now), limitsCheck(d.Code, false))
+	if d.Code.Public() == policy.CodeKeyInvalid {
+		v.slow(d, r.ClientIP)
 	}
-	return d
 }
 
 // decideKnown decides about a key that exists, and has the decision recorded.
-func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time, counts bool) Decision {
+func (v *Verifier) decideKnown(d *Decision, r *Request, entry *keyindex.Entry, counts bool) {
 	asked := policy.Request{
 		AllOf:     r.Scopes.AllOf,
 		AnyOf:     r.Scopes.AnyOf,
 		Workspace: r.Workspace,
 		Resource:  r.Resource,
-		ClientIP:  r.ClientIP.WithZone(""),
+		ClientIP:  r.ClientIP,
 	}
-	code := policy.Check(&asked, &entry.Record, now)
+	code := policy.Check(&asked, &entry.Record, d.At)
 
-	var d Decision
 	left := counted{limits: &d.Limits}
 	if code == policy.CodeValid && counts {
-		if left.take(entry, now, max(1, r.Cost.Requests)); left.refused {
+		if left.take(entry, d.At, max(1, r.Cost.Requests)); left.refused {
 			code = policy.CodeRateLimited
 		}
 	} else {
-		left.look(entry, now)
+		left.look(entry, d.At)
 	}
 	if v.recorder != nil && counts {
-		v.recorder.Record(event(code, r, entry, &left, now))
+		v.recorder.Record(event(code, r, entry, &left, d.At))
 	}
 
-	d.Code, d.Status, d.Error = code, code.Status(), code.Message()
+	d.answer(code)
 	if tellsIdentity(code) {
 		d.Key = identity(&entry.Record, r.Resource)
 	}
@@ -203,9 +192,8 @@ func (v *Verifier) decideKnown(r *Request, entry *keyindex.Entry, now time.Time,
 		d.Limits = Limits{}
 	}
 	if r.Explain {
-		d.Checks = append(policy.Explain(&asked, &entry.Record, now), limitsCheck(code, counts))
+		d.Checks = append(policy.Explain(&asked, &entry.Record, d.At), limitsCheck(code, counts))
 	}
-	return d
 }
 
 // limitsCheck tells of the last check, which is made only where all others passed, and the request

@@ -67,6 +67,11 @@ type Record struct {
 	Class     *Class
 	Workspace *Workspace
 	Account   *Account
+
+	// What holds on the resource that was asked for, once that was looked for.
+	onResource scope.Set
+	looked     bool
+	granted    bool
 }
 
 // Request is what is asked of a key.
@@ -226,7 +231,7 @@ func checkResource(request *Request, record *Record) Code {
 	if request.Resource == "" {
 		return CodeValid
 	}
-	if set, granted := record.Class.Grants.For(request.Resource); granted && len(set.List()) == 0 {
+	if set, granted := record.on(request.Resource); granted && len(set.List()) == 0 {
 		return CodeResourceDenied
 	}
 	return CodeValid
@@ -260,11 +265,20 @@ func (r *Record) Scopes(resource string) scope.Set {
 		return scope.Set{}
 	}
 	if resource != "" {
-		if set, granted := r.Class.Grants.For(resource); granted {
+		if set, granted := r.on(resource); granted {
 			return set
 		}
 	}
 	return r.Class.Scopes
+}
+
+// on looks for a grant to the resource that is asked for. That is the same one throughout a decision.
+func (r *Record) on(resource string) (scope.Set, bool) {
+	if !r.looked {
+		r.onResource, r.granted = r.Class.Grants.For(resource)
+		r.looked = true
+	}
+	return r.onResource, r.granted
 }
 
 var beginning = time.Unix(0, 0).UTC()

@@ -89,10 +89,16 @@ func isWord(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+		if !inWord[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var inWord = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") {
+		is[c] = true
+	}
+	return is
+}()

@@ -162,13 +162,28 @@ func fillRandom(b []byte) {
 	}
 }
 
+// slices are the tables for four bytes at a time (M. E. Kounavis and F. L. Berry, A Systematic Approach to
+// Building High Performance Software-Based CRC Generators, 2005), a third of the time of one by one.
+var slices = func() (t [4]crc32.Table) {
+	t[0] = *crc32.IEEETable
+	for i := range t[0] {
+		for n := 1; n < len(t); n++ {
+			t[n][i] = t[n-1][i]>>8 ^ t[0][byte(t[n-1][i])]
+		}
+	}
+	return t
+}()
+
 // checksum is the CRC-32 of text as six base62 characters, most significant first.
 func checksum(text string) [checksumLength]byte {
-	sum := uint32(0)
-	// A stack buffer handed to crc32.ChecksumIEEE escapes to the heap; the table does not.
-	sum = ^sum
+	// A stack buffer handed to crc32.ChecksumIEEE would escape to the heap.
+	sum := ^uint32(0)
+	for ; len(text) >= 4; text = text[4:] {
+		sum ^= uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | uint32(text[3])<<24
+		sum = slices[3][byte(sum)] ^ slices[2][byte(sum>>8)] ^ slices[1][byte(sum>>16)] ^ slices[0][sum>>24]
+	}
 	for i := range len(text) {
-		sum = crc32.IEEETable[byte(sum)^text[i]] ^ (sum >> 8)
+		sum = slices[0][byte(sum)^text[i]] ^ (sum >> 8)
 	}
 	sum = ^sum
 	var out [checksumLength]byte
@@ -195,6 +210,14 @@ func validEnvironment(environment string) bool {
 	return environment == "live" || environment == "test"
 }
 
-func isBase62(c byte) bool { return isDigit(c) || isLower(c) || 'A' <= c && c <= 'Z' }
-func isLower(c byte) bool  { return 'a' <= c && c <= 'z' }
-func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+func isBase62(c byte) bool { return base62[c] }
+
+var base62 = func() (is [256]bool) {
+	for i := range len(alphabet) {
+		is[alphabet[i]] = true
+	}
+	return is
+}()
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
