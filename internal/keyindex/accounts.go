@@ -63,6 +63,7 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 	if value.Suspended {
 		x.stopAccount(name, value)
 	}
+	begun := x.stopsOfAccount(name)
 	defer x.lockWide()()
 	a := x.account(name)
 	if a.object != nil && a.object.UID != object.UID {
@@ -77,7 +78,7 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 	}
 	a.edition++
 	if before != nil && sameCeiling(&before.Spec, &object.Spec) {
-		a.value.Store(value)
+		a.resume(value, begun)
 		return
 	}
 	var refsBefore []string
@@ -88,7 +89,7 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 		a.subject = x.buckets.NewSubject()
 	}
 	x.refer(a, name.Namespace, refsBefore, names(object.Spec.LimitRefs))
-	a.replace(value, value.Suspended, x.compile)
+	a.replace(value, value.Suspended, begun, x.compile)
 }
 
 // DeleteServiceAccount takes note that a ServiceAccount is gone. Its keys grant nothing from
@@ -106,14 +107,26 @@ func (x *Index) RetainServiceAccounts(keep func(types.NamespacedName) bool) {
 	}
 }
 
+// StopServiceAccount shows readers at once that a ServiceAccount is suspended, as StopWorkspace does.
+func (x *Index) StopServiceAccount(name types.NamespacedName) { x.stopAccount(name, suspendedAccount) }
+
 // stopAccount shows readers at once that a ServiceAccount is suspended or gone, as
 // stopWorkspace does.
 func (x *Index) stopAccount(name types.NamespacedName, value *policy.Account) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if a := x.accounts[name]; a != nil && a.object != nil {
-		a.value.Store(value)
+		a.stop(value)
 	}
+}
+
+func (x *Index) stopsOfAccount(name types.NamespacedName) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if a := x.accounts[name]; a != nil {
+		return a.stops
+	}
+	return 0
 }
 
 func (x *Index) deleteAccount(name types.NamespacedName) {
@@ -126,7 +139,7 @@ func (x *Index) deleteAccount(name types.NamespacedName) {
 	a.object = nil
 	a.edition++
 	x.counts.ServiceAccounts--
-	a.replace(nil, true, x.compile)
+	a.replace(nil, true, 0, x.compile)
 	x.refer(a, name.Namespace, names(gone.Spec.LimitRefs), nil)
 	x.buckets.ForgetSubject(a.subject)
 	x.releaseAccount(name)

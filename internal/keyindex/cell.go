@@ -17,6 +17,7 @@ type cell[Value any] struct {
 	value    atomic.Pointer[Value]
 	subject  local.Subject // while there is the object: whose requests a shared limit counts
 	profiles map[*profile]struct{}
+	stops    int // how often it was stopped
 }
 
 func (c *cell[Value]) dependents() iter.Seq[*profile] { return maps.Keys(c.profiles) }
@@ -32,14 +33,29 @@ func (c *cell[Value]) leave(p *profile) { delete(c.profiles, p) }
 
 // replace shows readers a new value and compiles the profiles under it anew. A value that stops
 // them comes first, so that it never waits. Any other comes last: it must not meet a key that
-// is still compiled to what was allowed, or unlimited, while nobody could use it.
-func (c *cell[Value]) replace(value *Value, stops bool, compile func(iter.Seq[*profile])) {
+// is still compiled to what was allowed, or unlimited, while nobody could use it. And it does not
+// come at all where it was stopped again meanwhile; begun is how often it had been before.
+func (c *cell[Value]) replace(value *Value, stops bool, begun int, compile func(iter.Seq[*profile])) {
 	if stops {
 		c.value.Store(value)
 		compile(c.dependents())
 		return
 	}
 	compile(c.dependents())
+	c.resume(value, begun)
+}
+
+// resume shows readers a value that lets them go on, unless there was a stop since it had begun. A cell
+// that was made meanwhile has had fewer: it is that of a new object.
+func (c *cell[Value]) resume(value *Value, begun int) {
+	if c.stops <= begun {
+		c.value.Store(value)
+	}
+}
+
+// stop shows readers a value that stops them.
+func (c *cell[Value]) stop(value *Value) {
+	c.stops++
 	c.value.Store(value)
 }
 

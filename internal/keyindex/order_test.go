@@ -222,3 +222,46 @@ func TestStoppingDoesNotWaitForTheKeysOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// What was stopped amid a change that lets it go on stays stopped, until something newer is said.
+func TestAStopAmidAChangeIsNotUndoneByIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		set  func(x *Index, suspended bool)
+		stop func(*Index)
+		want policy.Code
+	}{
+		"a Workspace": {
+			func(x *Index, suspended bool) {
+				x.SetWorkspace(shop(listing("read"), func(s *v1alpha1.WorkspaceSpec) { s.Suspended = suspended }))
+			},
+			func(x *Index) { x.StopWorkspace(in("shop")) }, policy.CodeWorkspaceSuspended,
+		},
+		"a ServiceAccount": {
+			func(x *Index, suspended bool) {
+				x.SetServiceAccount(robot(onlyReading, func(s *v1alpha1.ServiceAccountSpec) { s.Suspended = suspended }))
+			},
+			func(x *Index) { x.StopServiceAccount(in("robot")) }, policy.CodeAccountSuspended,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := serving(t, key("k", ofRobot))
+			x.between = func() {
+				x.between = nil
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					test.stop(x)
+				}()
+				<-done
+			}
+			test.set(x, false)
+			if got := check(x, hash); got != test.want {
+				t.Errorf("stopped amid a change it is %s", got)
+			}
+			test.set(x, false)
+			if got := check(x, hash); got != policy.CodeValid {
+				t.Errorf("resumed after that it is %s", got)
+			}
+		})
+	}
+}

@@ -39,6 +39,7 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	if value.Suspended {
 		x.stopWorkspace(name, value)
 	}
+	begun := x.stopsOfWorkspace(name)
 	defer x.lockWide()()
 	w := x.workspace(name)
 	if w.object != nil && w.object.UID != object.UID {
@@ -56,12 +57,12 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 		x.changed()
 	}
 	if before != nil && sameForKeys(&before.Spec, &object.Spec) {
-		w.value.Store(value)
+		w.resume(value, begun)
 		return
 	}
 	w.setCatalogue(x.catalogueOf(object.Spec.Scopes))
 	x.refer(w, name.Namespace, limitRefs(before), names(object.Spec.LimitRefs))
-	w.replace(value, value.Suspended, x.compile)
+	w.replace(value, value.Suspended, begun, x.compile)
 }
 
 // DeleteWorkspace takes note that a Workspace is gone. Its keys grant nothing from then on.
@@ -78,14 +79,27 @@ func (x *Index) RetainWorkspaces(keep func(types.NamespacedName) bool) {
 	}
 }
 
+// StopWorkspace shows readers at once that a Workspace is suspended, for whoever can only say later all
+// that has changed of it. A SetWorkspace that has begun does not undo it; the next one does.
+func (x *Index) StopWorkspace(name types.NamespacedName) { x.stopWorkspace(name, suspendedWorkspace) }
+
 // stopWorkspace shows readers at once that a Workspace is suspended or gone. The rest may have
 // to wait for keys of others that are being compiled.
 func (x *Index) stopWorkspace(name types.NamespacedName, value *policy.Workspace) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if w := x.workspaces[name]; w != nil && w.object != nil {
-		w.value.Store(value)
+		w.stop(value)
 	}
+}
+
+func (x *Index) stopsOfWorkspace(name types.NamespacedName) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if w := x.workspaces[name]; w != nil {
+		return w.stops
+	}
+	return 0
 }
 
 func (x *Index) deleteWorkspace(name types.NamespacedName) {
@@ -98,7 +112,7 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 	w.object = nil
 	w.setCatalogue(nil)
 	x.counts.Workspaces--
-	w.replace(nil, true, x.compile)
+	w.replace(nil, true, 0, x.compile)
 	x.refer(w, name.Namespace, names(gone.Spec.LimitRefs), nil)
 	x.buckets.ForgetSubject(w.subject)
 	x.releaseWorkspace(name)

@@ -2,6 +2,7 @@ package scope
 
 import (
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -68,12 +69,24 @@ func (s Set) coveredBy(granted string) []string {
 		return nil
 	}
 	var covered []string
-	for _, wanted := range s.list {
+	for _, wanted := range s.from(granted) {
 		if Covers(granted, wanted) {
 			covered = append(covered, wanted)
 		}
 	}
 	return covered
+}
+
+// from is the part of the list that begins as a wildcard does up to its first *: nothing else
+// can be covered by it, and lists are long.
+func (s Set) from(wildcard string) []string {
+	begin := wildcard[:strings.Index(wildcard, one)]
+	// Before a last ** the path may end, and the verb follow.
+	begin = strings.TrimRight(begin, ".")
+	first, _ := slices.BinarySearch(s.list, begin)
+	rest := s.list[first:]
+	end := sort.Search(len(rest), func(i int) bool { return !strings.HasPrefix(rest[i], begin) })
+	return rest[:end]
 }
 
 func isWild(s string) bool { return strings.Contains(s, one) }
