@@ -78,9 +78,36 @@ func (b *bench) inProcess(keys int) error {
 		b.report.Add(row)
 	}
 	if keys == b.keys {
+		if err := b.unlike(people, recorder); err != nil {
+			return err
+		}
 		allocations := m.allocations(askerOf(people.Keys, hot))
 		b.report.Add(report.Row{What: "allocations of a Verify", Metric: "verify_inprocess_allocs", Value: allocations, Unit: "allocations"})
 	}
+	return nil
+}
+
+// unlike is what it costs if no two keys are alike, and so nothing is shared.
+func (b *bench) unlike(people *population.Population, recorder verifier.Recorder) error {
+	before := heap()
+	x := keyindex.New()
+	if err := people.FillUnlike(x); err != nil {
+		return err
+	}
+	perKey := float64(heap()-before) / float64(people.Keys.Count())
+	v, err := verifier.New(verifier.Options{Index: x, Recorder: recorder})
+	if err != nil {
+		return err
+	}
+	m := decisions{verifier: v, slice: b.slice / 2}
+	hot := min(people.Keys.Count(), population.Hot)
+	samples, err := stats.Alternate(b.rounds, []stats.Side{{Name: "hits", Measure: m.verify(askerOf(people.Keys, hot), true, 1)}})
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s keys, no two alike: ", report.Count(float64(people.Keys.Count())))
+	b.report.Add(report.FromSample(name+fmt.Sprintf("a hit, of %s hot ones, 1 core", report.Count(float64(hot))), "", "ns", samples[0][0]))
+	b.report.Add(report.Row{What: name + "memory of the index", Value: perKey, Unit: "B a key"})
 	return nil
 }
 

@@ -1,5 +1,6 @@
 // Package population makes up the tenants whose keys are measured: a thousand workspaces with
-// a catalogue of scopes, and as many keys as asked for, which differ as keys of real tenants do.
+// a catalogue of scopes, and as many keys as asked for. Tenants differ in what their keys may do; the keys of
+// one are alike, as they are where they are issued by a template, but for those that act for its account.
 // What is measured depends on it, so everything but a key's secret part follows from its number.
 package population
 
@@ -18,8 +19,7 @@ import (
 const (
 	// Workspaces is how many tenants there are, each in a namespace of its own.
 	Workspaces = 1000
-	// Hot is how many keys are in use at a time, where there are more: the first ones. Each of
-	// them has a grant to a resource.
+	// Hot is how many keys are in use at a time, where there are more: the first ones.
 	Hot = 10_000
 
 	workspace = "shop"
@@ -57,8 +57,8 @@ func Namespace(number int) string { return fmt.Sprintf("tenant-%03d", number%Wor
 // WorkspaceID is the ID of a key's workspace.
 func WorkspaceID(number int) string { return Namespace(number) + "/" + workspace }
 
-// Resource is what a hot key has a grant for.
-func Resource(number int) string { return fmt.Sprintf("property/%07d", number) }
+// Resource is what a key has a grant for: its tenant's property.
+func Resource(number int) string { return fmt.Sprintf("property/%07d", number%Workspaces) }
 
 // Workspace is a tenant's.
 func Workspace(number int) *v1alpha1.Workspace {
@@ -95,8 +95,9 @@ func ApiKey(number int) *v1alpha1.ApiKey {
 			WorkspaceRef: v1alpha1.LocalReference{Name: workspace},
 			Environment:  v1alpha1.EnvironmentLive,
 			State:        v1alpha1.KeyActive,
-			Scopes:       scopeLists[number%len(scopeLists)],
-			AllowedCIDRs: networkLists[number%len(networkLists)],
+			Scopes:       scopeLists[number%Workspaces%len(scopeLists)],
+			Grants:       []v1alpha1.Grant{{Resource: v1alpha1.Resource(Resource(number)), Scopes: asked}},
+			AllowedCIDRs: networkLists[number%Workspaces%len(networkLists)],
 			LimitRefs:    []v1alpha1.LocalReference{{Name: limit}},
 			Delivery:     v1alpha1.Delivery{DeletionPolicy: v1alpha1.DeletionDelete, OnLoss: v1alpha1.OnLossRotate},
 		},
@@ -104,11 +105,8 @@ func ApiKey(number int) *v1alpha1.ApiKey {
 	if number%3 == 0 {
 		k.Spec.DisplayName = fmt.Sprintf("%s of shop %d", services[number%len(services)], number%Workspaces)
 	}
-	if number%4 == 0 {
+	if number/Workspaces%4 == 0 {
 		k.Spec.ServiceAccountRef = &v1alpha1.LocalReference{Name: account}
-	}
-	if number < Hot {
-		k.Spec.Grants = []v1alpha1.Grant{{Resource: v1alpha1.Resource(Resource(number)), Scopes: asked}}
 	}
 	return k
 }
