@@ -20,19 +20,16 @@ import (
 func (s *Server) check(ctx context.Context, receive func(any) error) (any, error) {
 	start := s.now()
 	x := exchanges.Get().(*exchange)
+	if err := s.receive(ctx, x, receive); err != nil {
+		x.release()
+		s.metrics.malformed.Inc()
+		return nil, err
+	}
 	defer s.inFlight.Add(-1)
 	full := s.inFlight.Add(1) > s.maxInFlight
-	if !full {
-		if err := s.receive(x, receive); err != nil {
-			x.release()
-			s.metrics.malformed.Inc()
-			return nil, err
-		}
-	}
 	message := messages.Pool.Get().(*[]byte)
 	x.out.Bytes = (*message)[:0]
 	if full {
-		// What was sent is not even read.
 		s.metrics.shed.Inc()
 		x.fail(http.StatusServiceUnavailable, "OVERLOADED", "The verifier has too much to do. Please try again.")
 	} else {
@@ -48,15 +45,19 @@ func (s *Server) check(ctx context.Context, receive func(any) error) (any, error
 	return message, nil
 }
 
-// receive reads the message. If it is none, or reading it panics, the call fails.
-func (s *Server) receive(x *exchange, receive func(any) error) (err error) {
+// receive reads the message. If it is none or does not come, or reading it panics, the call fails.
+func (s *Server) receive(ctx context.Context, x *exchange, receive func(any) error) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			s.panicked(reason, "")
 			err = status.Error(codes.Internal, "Internal error")
 		}
 	}()
-	return receive(x)
+	err = receive(x)
+	if !arrived(ctx) {
+		return errNoMessage
+	}
+	return err
 }
 
 // safely answers a panic with 500.

@@ -25,6 +25,7 @@ type exchange struct {
 	key          presented.Key
 	decision     verifier.Decision
 
+	id     string // of the request; empty: nobody has asked for it yet
 	status int    // of HTTP, for the client
 	code   string // for the log
 	out    wire.Response
@@ -65,7 +66,7 @@ func (x *exchange) forget() {
 		x.value = nil
 	}
 	x.question, x.key, x.decision = verifier.Request{}, presented.Key{}, verifier.Decision{}
-	x.status, x.code, x.out = 0, "", wire.Response{}
+	x.id, x.status, x.code, x.out = "", 0, "", wire.Response{}
 }
 
 // receive reads a message and holds on to it.
@@ -122,10 +123,18 @@ func (x *exchange) client(proxies presented.Proxies) netip.Addr {
 	return proxies.Client(peer, x.header(wire.ForwardedFor))
 }
 
-// requestID is the one that Envoy gave, if it may be repeated, or a new one.
+// requestID is the one that Envoy gave, if it may be repeated, or a new one: the same for the client
+// and for the log.
 func (x *exchange) requestID() string {
-	if values := x.header(wire.RequestID); len(values) > 0 {
-		return presented.RequestID(values[0])
+	if x.id != "" {
+		return x.id
 	}
-	return presented.RequestID(string(x.in.ID))
+	sent := ""
+	if values := x.header(wire.RequestID); len(values) > 0 {
+		sent = values[0]
+	} else {
+		sent = string(x.in.ID)
+	}
+	x.id = presented.RequestID(sent)
+	return x.id
 }

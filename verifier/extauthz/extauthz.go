@@ -59,6 +59,7 @@ type Server struct {
 
 	maxInFlight int64
 	inFlight    atomic.Int64
+	arrivals    *arrivals
 }
 
 // inFlightPerProcessor is far more than may wait for one without being late.
@@ -73,6 +74,7 @@ func New(v *verifier.Verifier, o Options) (*Server, error) {
 	if s.maxInFlight <= 0 {
 		s.maxInFlight = int64(inFlightPerProcessor * runtime.GOMAXPROCS(0))
 	}
+	s.arrivals = newArrivals(s.maxInFlight)
 	if s.ready == nil {
 		s.ready = v.Ready
 	}

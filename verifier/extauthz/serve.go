@@ -19,8 +19,9 @@ const (
 	// Envoy lets through unless it is told otherwise.
 	MaxMessage = 256 << 10
 
-	// Envoy keeps a connection for each of its threads, and has many requests under way on it.
-	maxStreams = 1024
+	// Envoy keeps a connection for each of its threads and has many requests under way on it, but
+	// opens another one when these are taken. One connection alone must not take all the places.
+	maxStreams = 256
 	// With more than these at once requests get a goroutine of their own each.
 	workersPerProcessor = 32
 
@@ -44,12 +45,12 @@ const (
 // as long as the timeout allows.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, shutdownTimeout time.Duration) error {
 	health := newHealth(s.ready)
-	server := grpc.NewServer(s.options(health)...)
+	server := grpc.NewServer(s.options()...)
 	server.RegisterService(&service, s)
 	grpc_health_v1.RegisterHealthServer(server, health)
-	watching, stop := context.WithCancel(ctx)
+	sweeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go health.follow(watching)
+	go s.arrivals.follow(sweeping)
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -58,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, shutdownTimeo
 		return err
 	case <-ctx.Done():
 	}
-	health.end()
+	health.end() // which says so, before connections close
 	finished := make(chan struct{})
 	go func() {
 		server.GracefulStop()
@@ -75,10 +76,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, shutdownTimeo
 	}
 }
 
-func (s *Server) options(health *healthServer) []grpc.ServerOption {
+func (s *Server) options() []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.StreamInterceptor(health.untilEnd),
+		grpc.InTapHandle(s.arrivals.begin),
+		grpc.UnaryInterceptor(unary),
 		grpc.ReadBufferSize(readBuffer),
 		// Their stacks have grown already: to grow one for each request costs a tenth of it.
 		grpc.NumStreamWorkers(workersPerProcessor * uint32(runtime.GOMAXPROCS(0))),

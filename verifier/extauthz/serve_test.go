@@ -174,27 +174,33 @@ func call(t testing.TB, server *Server, message []byte) *authv3.CheckResponse {
 }
 
 func TestWhatIsTooMuchIsAnsweredAtOnce(t *testing.T) {
-	f := newFixtureWith(t, func(o *Options) { o.MaxInFlight = 1 })
-	// One call takes the only place, and sends nothing.
-	ctx, cancel := context.WithCancel(timed(t))
-	if _, err := f.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, authv3.Authorization_Check_FullMethodName); err != nil {
-		t.Fatal(err)
-	}
-	ask := func() *authv3.CheckResponse { return f.check(t, request([]string{"x-api-key: " + f.key})) }
-	eventually(t, "it is too much", func() bool { return ask().GetOkResponse() == nil })
-	if got := refusalOf(t, ask()); got.status != 503 || got.code != codes.Unavailable || got.problem.Code != "OVERLOADED" || got.headers["retry-after"] != "1" {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	f := unserved(t, func(o *Options) {
+		o.MaxInFlight = 1
+		o.Ready = func() error {
+			if held.CompareAndSwap(false, true) { // by the first, which so keeps the only place
+				close(entered)
+				<-leave
+			}
+			return nil
+		}
+	})
+	message := marshal(t, request([]string{"x-api-key: " + f.key}))
+	var holder sync.WaitGroup
+	holder.Go(func() {
+		if response := call(t, f.Server, message); response.GetOkResponse() == nil {
+			t.Errorf("the first got %v", response)
+		}
+	})
+	<-entered
+	if got := refusalOf(t, call(t, f.Server, message)); got.status != 503 || got.code != codes.Unavailable || got.problem.Code != "OVERLOADED" || got.headers["retry-after"] != "1" {
 		t.Errorf("got %+v", got)
 	}
-	cancel()
-	eventually(t, "there is room again", func() bool { return ask().GetOkResponse() != nil })
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not come about that " + what)
-		}
+	close(leave)
+	holder.Wait()
+	if response := call(t, f.Server, message); response.GetOkResponse() == nil {
+		t.Errorf("with room again: %v", response)
 	}
 }
 
@@ -248,13 +254,14 @@ func TestTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	end()
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("who watches is told %v, %v", got, err)
+	}
+	if got, err := watch.Recv(); err == nil {
+		t.Errorf("and then %v", got)
+	}
 	if err := <-ended; err != nil {
 		t.Errorf("it ended with %v", err)
-	}
-	for {
-		if _, err := watch.Recv(); err != nil {
-			break
-		}
 	}
 }
 
