@@ -54,6 +54,14 @@ func (c *ClientCAs) Configure(config *tls.Config) {
 	}
 }
 
+// Ready says that it is not known yet by whom clients must be certified; nil: it is.
+func (c *ClientCAs) Ready() error {
+	if c.pool.Load() == nil {
+		return errNoAuthorities
+	}
+	return nil
+}
+
 // Start looks for changes of the file until ctx ends. A file that goes away, or that cannot be
 // made sense of, changes nothing.
 func (c *ClientCAs) Start(ctx context.Context) error {

@@ -46,20 +46,29 @@ func (c *Certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return nil, errMissing
 }
 
+// Ready says that there is no certificate to show yet; nil: there is one.
+func (c *Certificate) Ready() error {
+	if c.watcher.Load() == nil {
+		return errMissing
+	}
+	return nil
+}
+
 // Start looks for the files until they are there, then follows their changes until ctx ends.
 func (c *Certificate) Start(ctx context.Context) error {
-	told := false
+	told := ""
 	for ctx.Err() == nil {
 		watcher, err := certwatcher.New(filepath.Join(c.dir, "tls.crt"), filepath.Join(c.dir, "tls.key"))
 		if err == nil {
 			c.watcher.Store(watcher)
 			c.log.Info("The certificate is there", "dir", c.dir)
+			told = ""
 			// It returns when ctx ends, or when the files went away again.
 			err = watcher.Start(ctx)
 		}
-		if err != nil && !told {
-			c.log.Info("Waiting for the certificate; until it is there nobody can connect", "dir", c.dir, "reason", err.Error())
-			told = true
+		if err != nil && told != err.Error() {
+			told = err.Error()
+			c.log.Info("Waiting for the certificate; until it is there nobody can connect", "dir", c.dir, "reason", told)
 		}
 		select {
 		case <-ctx.Done():

@@ -75,7 +75,11 @@ func sourceOf(o Options) verifier.Source {
 }
 
 func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
+	if p.transport, err = newTransport(o.TLSCertDir, o.ClientCAFile, o.Log.WithName("tls")); err != nil {
+		return err
+	}
 	p.doors, err = httpapi.NewHandler(decider, httpapi.Options{
+		Ready:          p.ready,
 		Note:           decider.Note,
 		TrustedProxies: o.TrustedProxies,
 		QueryKey:       o.QueryKey,
@@ -84,9 +88,6 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 		Registerer:     registry,
 	})
 	if err != nil {
-		return err
-	}
-	if p.transport, err = newTransport(o.TLSCertDir, o.ClientCAFile, o.Log.WithName("tls")); err != nil {
 		return err
 	}
 	if p.limiter, err = newLimiter(o, registry); err != nil {
@@ -103,12 +104,21 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 	return p.buildHealth(o)
 }
 
+// ready says what is missing before questions can be asked and answered.
+func (p *process) ready() error {
+	if err := p.transport.ready(); err != nil {
+		return err
+	}
+	return p.verifier.Ready()
+}
+
 // buildExtAuthz makes the door for Envoy. Its connections count with those of the other doors.
 func (p *process) buildExtAuthz(o Options, decider *verifier.Verifier, registry prometheus.Registerer) (err error) {
 	if o.ExtAuthzListen == "" {
 		return nil
 	}
 	p.extauthz, err = extauthz.New(decider, extauthz.Options{
+		Ready:          p.ready,
 		TrustedProxies: o.TrustedProxies,
 		QueryKey:       o.QueryKey,
 		MaxInFlight:    o.MaxInFlight,

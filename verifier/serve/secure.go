@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 
 	"github.com/go-logr/logr"
 
@@ -35,6 +36,21 @@ func newTransport(certDir, clientCAFile string, log logr.Logger) (*transport, er
 		t.clients.Configure(t.config)
 	}
 	return t, nil
+}
+
+// ready says what is missing before anybody can connect; nil: nothing.
+func (t *transport) ready() error {
+	if t.certificate != nil {
+		if err := t.certificate.Ready(); err != nil {
+			return fmt.Errorf("--tls-cert-dir: %w", err)
+		}
+	}
+	if t.clients != nil {
+		if err := t.clients.Ready(); err != nil {
+			return fmt.Errorf("--client-ca-file: %w", err)
+		}
+	}
+	return nil
 }
 
 // start follows the files until ctx ends.

@@ -231,3 +231,35 @@ func TestHealthChecksCanHaveAPortOfTheirOwn(t *testing.T) {
 		t.Errorf("asked to end, it ended with %v", err)
 	}
 }
+
+// Nobody is sent to a verifier that nobody can connect to.
+func TestWithoutItsFilesForTLSItIsNotReady(t *testing.T) {
+	ca, dir := newAuthority(t, "servers"), t.TempDir()
+	file := filepath.Join(dir, "clients.crt")
+	transport, err := newTransport(dir, file, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	transport.start(ctx)
+	says := func(what string) func() bool {
+		return func() bool {
+			err := transport.ready()
+			return err != nil && strings.Contains(err.Error(), what)
+		}
+	}
+	eventually(t, "the certificate is missed", says("--tls-cert-dir"))
+	write(t, filepath.Join(dir, "tls.key"), []byte("broken"))
+	write(t, filepath.Join(dir, "tls.crt"), []byte("broken"))
+	if !says("--tls-cert-dir")() {
+		t.Errorf("with a broken certificate: %v", transport.ready())
+	}
+	ca.server(t, dir, 1)
+	eventually(t, "the authorities are missed", says("--client-ca-file"))
+	write(t, file, encode(ca.certificate))
+	eventually(t, "it is ready", func() bool { return transport.ready() == nil })
+	if plain, err := newTransport("", "", logr.Discard()); err != nil || plain.ready() != nil {
+		t.Error("plain text needs files")
+	}
+}
