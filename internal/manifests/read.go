@@ -3,9 +3,11 @@ package manifests
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -116,10 +118,12 @@ func (r *reader) list(directory string) ([]string, error) {
 func (r *reader) entry(at, name string, above []string) {
 	info, err := os.Stat(at)
 	switch {
-	case err != nil && isManifest(name):
-		r.fail(name, cause("cannot be read", err))
+	case err != nil && deleted(at):
+		// Between being listed and being looked at.
 	case err != nil:
-		// A dangling link that would not have been read anyway.
+		// Whatever it is named: it may be a directory, and the keys below it are not revoked
+		// because a volume is away.
+		r.fail(name, cause("cannot be read", err))
 	case info.IsDir():
 		r.directory(at, name, above)
 	case isManifest(name):
@@ -131,6 +135,12 @@ func (r *reader) entry(at, name string, above []string) {
 		r.note(name, text)
 		r.files = append(r.files, file{name, text})
 	}
+}
+
+// deleted says that not even a link is there: one that leads nowhere is not deleted.
+func deleted(at string) bool {
+	_, err := os.Lstat(at)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func isManifest(name string) bool {

@@ -124,7 +124,14 @@ func TestAMistakeKeepsTheLastGoodState(t *testing.T) {
 		"in the key itself":     func(t *testing.T, d string) { files{"keys/key.yaml": checkout + "  ttl: 1w\n"}.write(t, d) },
 		"a file that is a pipe": func(t *testing.T, d string) { must(t, syscall.Mkfifo(filepath.Join(d, "pipe.yaml"), 0o600)) },
 		"a link to nothing":     func(t *testing.T, d string) { must(t, os.Symlink("nowhere", filepath.Join(d, "link.yaml"))) },
-		"a link around":         func(t *testing.T, d string) { must(t, os.Symlink("..", filepath.Join(d, "keys", "up"))) },
+		"a link to a directory that is away": func(t *testing.T, d string) {
+			must(t, os.Rename(filepath.Join(d, "keys"), filepath.Join(filepath.Dir(d), "unmounted")))
+			must(t, os.Symlink("../volume", filepath.Join(d, "keys")))
+		},
+		"a link below a file":         func(t *testing.T, d string) { must(t, os.Symlink("shop.yaml/keys", filepath.Join(d, "link"))) },
+		"a link to itself":            func(t *testing.T, d string) { must(t, os.Symlink("link", filepath.Join(d, "link"))) },
+		"a link with too long a name": func(t *testing.T, d string) { must(t, os.Symlink(strings.Repeat("a", 300), filepath.Join(d, "link"))) },
+		"a link around":               func(t *testing.T, d string) { must(t, os.Symlink("..", filepath.Join(d, "keys", "up"))) },
 		"an empty directory": func(t *testing.T, d string) {
 			removeAll(t, filepath.Join(d, "keys"))
 			removeAll(t, filepath.Join(d, "shop.yaml"))
