@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 )
 
@@ -15,10 +16,17 @@ const (
 	maxBatchBody = 4 * maxBody
 )
 
-// readBody reads all of the body, which may be as long as the limit.
+// readBody reads all of the body, which may be as long as the limit. A body that takes too long is
+// errOverloaded.
 func (x *exchange) readBody(limit int) error {
 	if x.ContentLength > int64(limit) {
 		return x.tooLong(limit)
+	}
+	if x.gate != nil && x.ContentLength != 0 {
+		defer x.bodyCame()
+		if err := x.awaitBody(); err != nil {
+			return err
+		}
 	}
 	// A length is a promise. Only where it is a small one is there room for all of it at once;
 	// the byte more is for the end.
@@ -31,6 +39,8 @@ func (x *exchange) readBody(limit int) error {
 			return x.tooLong(limit)
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return errOverloaded
 		case err != nil:
 			return malformed("the body broke off; send it again")
 		}

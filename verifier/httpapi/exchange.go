@@ -20,6 +20,9 @@ type exchange struct {
 	writer    http.ResponseWriter
 	requestID string
 
+	gate *gate // that it came through, nil: through none
+	lane *lane
+
 	question question          // what is asked
 	decision verifier.Decision // and what was decided
 	in       []byte            // the request's body

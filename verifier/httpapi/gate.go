@@ -16,15 +16,16 @@ import (
 // far more than it can be behind.
 const inFlightPerProcessor = 512
 
-// hurried is how long a body may take once there are many: one that was sent with its request
-// is there at once.
+// hurried is how long a body may take once many are waited for: one that was sent with its
+// request is there at once.
 const hurried = 200 * time.Millisecond
 
 // gate bounds how many requests are in flight. What is above is answered at once: whoever is
 // told so can ask elsewhere, whoever waits cannot.
 //
-// A body that is slow in coming keeps its place meanwhile. So once half of the places are taken,
-// bodies are waited for but briefly: whoever sends slowly on purpose cannot take them all.
+// A body that is slow in coming keeps its place meanwhile. So bodies are waited for in a quarter of
+// the places only, and but briefly once half of those are taken: whoever sends slowly on purpose can
+// have some requests with a body shed, but none without.
 type gate struct {
 	// Requests on different processors mostly count in different lanes: one counter for all would
 	// be the one thing that they wait for each other at.
@@ -35,17 +36,9 @@ type gate struct {
 
 type lane struct {
 	inFlight atomic.Int64
-	_        [7]int64 // the rest of a line of the processor's cache
+	reading  atomic.Int64 // of those, the ones whose body is waited for
+	_        [6]int64     // the rest of a line of the processor's cache
 }
-
-// load is how many there are.
-type load int
-
-const (
-	calm load = iota
-	crowded
-	full
-)
 
 // fewPerLane is what a lane holds at least, so that chance does not fill one while others are
 // empty.
@@ -84,16 +77,10 @@ func (g *gate) inFlight() (n int64) {
 	return n
 }
 
-// enter counts a request until it leaves the lane, and be it one too many.
-func (g *gate) enter() (*lane, load) {
-	l := &g.lanes[int(rand.Uint32())&(len(g.lanes)-1)]
-	switch n := l.inFlight.Add(1); {
-	case n > g.limit:
-		return l, full
-	case n > g.limit/2:
-		return l, crowded
-	}
-	return l, calm
+// enter counts a request until it leaves the lane, and be it one too many: then it is not ok.
+func (g *gate) enter() (l *lane, ok bool) {
+	l = &g.lanes[int(rand.Uint32())&(len(g.lanes)-1)]
+	return l, l.inFlight.Add(1) <= g.limit
 }
 
 func (l *lane) leave() { l.inFlight.Add(-1) }
@@ -105,18 +92,33 @@ func (h *handler) admit(d *door, x *exchange) {
 		d.open(h, x)
 		return
 	}
-	lane, load := h.gate.enter()
+	lane, ok := h.gate.enter()
 	defer lane.leave()
-	switch {
-	case load == full:
+	if !ok {
 		h.gate.shed.Inc()
 		x.overloaded()
 		return
-	case load == crowded && x.ContentLength != 0:
-		http.NewResponseController(x.writer).SetReadDeadline(time.Now().Add(hurried)) //nolint:errcheck // then the server's own holds
 	}
+	x.gate, x.lane = h.gate, lane
 	d.open(h, x)
 }
+
+// errOverloaded is for a body that is not waited for, or not any longer.
+var errOverloaded = errors.New("too many bodies are waited for")
+
+// awaitBody counts a request whose body is waited for, and be it one too many, until bodyCame.
+func (x *exchange) awaitBody() error {
+	most := max(x.gate.limit/4, 1)
+	switch n := x.lane.reading.Add(1); {
+	case n > most:
+		return errOverloaded
+	case n > most/2:
+		http.NewResponseController(x.writer).SetReadDeadline(time.Now().Add(hurried)) //nolint:errcheck // then the server's own holds
+	}
+	return nil
+}
+
+func (x *exchange) bodyCame() { x.lane.reading.Add(-1) }
 
 func (x *exchange) overloaded() {
 	x.header.add("Retry-After", "1")

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,8 +15,8 @@ import (
 func fill(g *gate) (leave func()) {
 	var lanes []*lane
 	for free := int64(len(g.lanes)) * g.limit; free > 0; {
-		l, load := g.enter()
-		if load == full {
+		l, ok := g.enter()
+		if !ok {
 			l.leave() // chance has filled one lane before another
 			continue
 		}
@@ -88,7 +90,7 @@ func TestAGateHoldsAboutItsLimit(t *testing.T) {
 			t.Fatalf("%d lanes of %d hold %d, want about %d", len(g.lanes), g.limit, most, limit)
 		}
 		for range (limit + 1) / 2 {
-			if _, load := g.enter(); load == full {
+			if _, ok := g.enter(); !ok {
 				t.Fatalf("one was shed with %d of %d in flight", g.inFlight(), limit)
 			}
 		}
@@ -101,8 +103,8 @@ func TestWhoeverLeavesMakesRoom(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 10_000 {
-				l, load := g.enter()
-				if load == full {
+				l, ok := g.enter()
+				if !ok {
 					t.Error("one of eight at most was shed")
 				}
 				l.leave()
@@ -123,4 +125,44 @@ func BenchmarkGate(b *testing.B) {
 			l.leave()
 		}
 	})
+}
+
+// Bodies that do not come take no place of requests without one.
+func TestSlowBodiesShedOnlyRequestsWithABody(t *testing.T) {
+	f := newFixture(t)
+	h := f.Handler.(*handler)
+	h.gate = newGate(8)
+	for i := range h.gate.lanes {
+		h.gate.lanes[i].reading.Store(h.gate.limit / 4)
+	}
+	w := f.do("POST", "/v1/verify", `{"key":"`+f.key+`"}`)
+	if p := problemOf(t, w); w.Code != 503 || p.Code != "OVERLOADED" || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("with a body: %d %s", w.Code, p.Code)
+	}
+	if w := f.do("GET", "/v1/auth", "", "X-API-Key: "+f.key); w.Code != 200 {
+		t.Errorf("without a body: %d", w.Code)
+	}
+	for i := range h.gate.lanes {
+		if n := h.gate.lanes[i].reading.Load(); n != h.gate.limit/4 {
+			t.Errorf("%d are read, want %d", n, h.gate.limit/4)
+		}
+	}
+}
+
+// late is a body that the server's deadline cuts off.
+type late struct{}
+
+func (late) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+func TestABodyCutOffByTheDeadlineIsNoFaultOfTheRequest(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/v1/verify", "/v1/verify/batch", "/v1/introspect"} {
+		r, w := httptest.NewRequest("POST", path, late{}), httptest.NewRecorder()
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", "Bearer "+f.key)
+		f.ServeHTTP(w, r)
+		if p := problemOf(t, w); w.Code != 503 || p.Code != "OVERLOADED" || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("%s: %d %s", path, w.Code, p.Code)
+		}
+	}
 }

@@ -38,8 +38,15 @@ func (e *invalid) Error() string { return e.text }
 
 func malformed(text string) error { return &invalid{http.StatusBadRequest, text} }
 
-// invalidRequest answers a request that makes no sense.
+// invalidRequest answers a request that makes no sense, or that could not be read in time.
 func (x *exchange) invalidRequest(err error) {
+	if errors.Is(err, errOverloaded) {
+		if x.gate != nil {
+			x.gate.shed.Inc()
+		}
+		x.overloaded()
+		return
+	}
 	status := http.StatusBadRequest
 	if i := (*invalid)(nil); errors.As(err, &i) {
 		status = i.status
