@@ -21,6 +21,7 @@ func (s *site) protects(t *testing.T) {
 	t.Run("passes no identity on that the client made up", s.stripsSpoofedIdentity)
 	t.Run("takes required scopes from its own configuration only", s.ignoresForgedScopes)
 	t.Run("holds each route to its own scopes however it is spelled", s.holdsEverySpelling)
+	t.Run("passes plain paths", s.leavesPlainPaths)
 	t.Run("believes no address that the client made up", s.ignoresForgedAddress)
 	t.Run("serves nothing that is not configured", s.servesNothingElse)
 	t.Run("says that the verifier is not ready", s.saysNotReady) // from here on it is away

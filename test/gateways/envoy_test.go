@@ -29,6 +29,7 @@ func TestEnvoysProtocol(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.tellsLimits = true
+	s.leavesParameters = true
 	config := readEnvoy(t, replace(t, block(t, "envoy.md", "envoy"),
 		"port_value: 8000", "port_value: "+s.port()[1:],
 		"port_value: 9191", "port_value: "+portOf(t, s.verifier.grpcAddress),
@@ -132,7 +133,7 @@ func (e *envoy) normalize(r *http.Request) (string, bool) {
 	if strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") {
 		return "", false
 	}
-	raw = strings.NewReplacer("%2e", ".", "%2E", ".").Replace(raw)
+	raw = strings.NewReplacer("%2e", ".", "%2E", ".", `\`, "/").Replace(raw)
 	clean := path.Clean(raw)
 	if strings.HasSuffix(raw, "/") && clean != "/" {
 		clean += "/"

@@ -26,6 +26,9 @@ type site struct {
 	upstream *upstream
 	// tellsLimits: it can show the RateLimit fields on requests that pass, too.
 	tellsLimits bool
+	// leavesParameters: it passes on what only a service that knows path parameters, or decodes
+	// twice, reads otherwise. Its guide says so.
+	leavesParameters bool
 
 	log lockedBuffer // of the gateway
 }
