@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/test/stack"
 )
 
@@ -12,11 +14,16 @@ import (
 func TestARestartKeepsKeysAndUsage(t *testing.T) {
 	ns := claviger.Namespace(t, "restart")
 	keys := issueKeys(t, ns, shop+apiKey("steady", "shop", "")+apiKey("quiet", "shop", ""), "steady", "quiet")
+	// Only those of these keys: namespaces of earlier tests may still be going.
+	uids := strings.Fields(claviger.Kubectl(t, "get", "ak", "-n", ns, "-o", "jsonpath={.items[*].metadata.uid}"))
 	secrets := func() string {
-		return claviger.Kubectl(t, "get", "secrets", "-A", "-l", "keys.claviger.dev/secret", "--sort-by=.metadata.uid",
+		return claviger.Kubectl(t, "get", "secrets", "-A", "-l", v1alpha1.LabelApiKeyUID+" in ("+strings.Join(uids, ",")+")", "--sort-by=.metadata.uid",
 			"-o", `jsonpath={range .items[*]}{.metadata.uid} {.metadata.resourceVersion} {.data}{"\n"}{end}`)
 	}
 	before := secrets()
+	if lines := strings.Count(before, "\n"); lines != 4 {
+		t.Fatalf("two keys have %d Secrets, want 4:\n%s", lines, before)
+	}
 
 	const requests = 500
 	for range requests {
