@@ -36,6 +36,9 @@ func verifierCommand() *cobra.Command {
 			if err := checkStaleness(options.MaxStaleness); err != nil {
 				return err
 			}
+			if err := checkBounds(cmd.Flags(), options); err != nil {
+				return err
+			}
 			if check {
 				return checkManifests(options)
 			}
@@ -63,7 +66,7 @@ func verifierCommand() *cobra.Command {
 	flags.StringVar(&options.TLSCertDir, "tls-cert-dir", "", "directory with tls.crt and tls.key for the doors, which then speak HTTPS; they may appear later and change (empty: plain HTTP)")
 	flags.StringVar(&options.ClientCAFile, "client-ca-file", "", "file with the authorities in PEM that clients of the doors must be certified by; it may change (empty: no client needs a certificate)")
 	flags.StringVar(&options.HealthListen, "health-listen", "", "address of another port, in plain HTTP, with /healthz and /readyz alone, for probes that cannot present a certificate (empty: none)")
-	flags.IntVar(&options.MaxConnections, "max-connections", serve.DefaultMaxConnections, "connections to the doors at once; more are closed")
+	flags.IntVar(&options.MaxConnections, "max-connections", serve.DefaultMaxConnections, "connections to the doors at once, at least 1; more are closed")
 	flags.IntVar(&options.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource, "connections to the doors at once from one IPv4 address or IPv6 /64; more are closed")
 	flags.IntVar(&options.MaxInFlight, "max-in-flight", 0, "requests that are read and decided at once; more are answered 503 (0: 512 for each processor)")
 	flags.IntVar(&options.InvalidKeysPerMinute, "invalid-keys-per-minute", verifier.DefaultInvalidKeysPerMinute, "invalid keys that are borne from one IPv4 address or IPv6 /64; more are answered 429, valid ones never (-1: any number)")
@@ -99,6 +102,34 @@ func checkManifests(options serve.Options) error {
 	}
 	_, err := manifests.New(manifests.Options{Directory: options.Manifests, Index: keyindex.New(), Log: options.Log})
 	return err
+}
+
+// checkBounds refuses what would mean nothing, or something else than whoever set it thinks.
+func checkBounds(flags *pflag.FlagSet, o serve.Options) error {
+	switch {
+	case flags.Changed("listen") && o.Listen == "":
+		return errors.New("--listen must not be empty, as the doors are there: give an address such as :8080, or 127.0.0.1:8080 for this machine only")
+	case o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1:
+		return errors.New("--max-connections and --max-connections-per-source must be at least 1: leave them out for the defaults")
+	case o.MaxInFlight < 0:
+		return fmt.Errorf("--max-in-flight must be 0, for 512 for each processor, or more; it is %d", o.MaxInFlight)
+	case o.ShutdownTimeout < 0:
+		return fmt.Errorf("--shutdown-timeout must be 0 or more; it is %s", o.ShutdownTimeout)
+	case !plainName(o.QueryKey):
+		return errors.New("--query-key must be made of letters, digits, '-', '.', '_' and '~': anything else is escaped in URLs")
+	}
+	return nil
+}
+
+// plainName is true for what stands in a URL as it is (RFC 3986, unreserved).
+func plainName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~') {
+			return false
+		}
+	}
+	return true
 }
 
 // checkStaleness refuses what the silence between two words of a healthy API server would exceed.

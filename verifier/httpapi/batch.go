@@ -57,6 +57,8 @@ func appendQuestions(questions [][]byte, r *strictjson.Reader) ([][]byte, error)
 		switch {
 		case err != nil:
 			return questions, explain(r, err, "", "")
+		case !more && !seen:
+			return questions, malformed("requests is missing; send a list of questions in it")
 		case !more && !r.End():
 			return questions, errTail
 		case !more:
@@ -76,6 +78,9 @@ func appendItems(questions [][]byte, r *strictjson.Reader) ([][]byte, error) {
 	const name, kind = "requests", "a list of questions"
 	some, err := r.List()
 	if !some {
+		if err == nil {
+			err = strictjson.ErrType // null
+		}
 		return questions, explain(r, err, name, kind)
 	}
 	for {

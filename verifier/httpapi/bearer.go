@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/verifier"
@@ -66,10 +67,10 @@ func (b *bearer) appendURLKeys(keys []string, r *http.Request) []string {
 	return keys
 }
 
-// strip takes a request's key out of it, wherever it stands. An Authorization that holds no key
-// is for the service.
+// strip takes a request's key out of it, wherever it stands, and be it by a scheme that it is not looked
+// for in. An Authorization that holds no key is for the service.
 func (b *bearer) strip(r *http.Request) {
-	if key, err := b.key(r); err == nil && key.InAuthorization {
+	if key, err := b.key(r); err == nil && key.InAuthorization || slices.ContainsFunc(r.Header["Authorization"], presented.LooksLikeKey) {
 		delete(r.Header, "Authorization")
 	}
 	delete(r.Header, "X-Api-Key")

@@ -115,6 +115,7 @@ func TestTheMiddlewareTakesTheKeyOut(t *testing.T) {
 		"of Bearer":                   {"/o", "/o", []string{"Authorization: Bearer KEY"}, ""},
 		"of Basic":                    {"/o", "/o", []string{"Authorization: Basic BASIC"}, ""},
 		"of both":                     {"/o", "/o", []string{"Authorization: Bearer KEY", "X-API-Key: KEY"}, ""},
+		"of another scheme":           {"/o", "/o", []string{"Authorization: ApiKey KEY", "X-API-Key: KEY"}, ""},
 		"but leaves a user's JWT":     {"/o", "/o", []string{"Authorization: " + jwt, "X-API-Key: KEY"}, jwt},
 		"of the URL":                  {"/o?a=b&key=KEY&c=%41", "/o?a=b&c=%41", nil, ""},
 		"of the URL, however escaped": {"/o?k%65y=KEY&key=KEY", "/o", nil, ""},

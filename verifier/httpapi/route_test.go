@@ -121,7 +121,7 @@ func TestAKeyInTheURLIsTakenWhereThatIsSwitchedOn(t *testing.T) {
 		"as Traefik and Caddy tell":     {[]string{"X-Forwarded-Uri: /orders?page=2&api_key=%k"}, 200},
 		"as nginx tells":                {[]string{"X-Original-URI: /orders?api_key=%k"}, 200},
 		"as nginx tells the whole URL":  {[]string{"X-Original-URL: https://api.example.com/orders?api_key=%k#top"}, 200},
-		"escaped":                       {[]string{"X-Forwarded-Uri: /?api%5Fkey=%k"}, 200},
+		"with its name escaped":         {[]string{"X-Forwarded-Uri: /?api%5Fkey=%k"}, 401},
 		"the same key in the header":    {[]string{"X-Forwarded-Uri: /?api_key=%k", "X-API-Key: %k"}, 200},
 		"beside a user's JWT":           {[]string{"X-Forwarded-Uri: /?api_key=%k", "Authorization: Bearer ey.J.w"}, 200},
 		"beside nonsense":               {[]string{"X-Forwarded-Uri: /?a=%zz&;&api_key=%k"}, 200},

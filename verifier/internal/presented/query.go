@@ -12,12 +12,16 @@ func QueryOf(url string) string {
 	return query
 }
 
-// AppendQueryKeys appends the keys that a query holds in a parameter.
+// AppendQueryKeys appends the keys that a query holds in a parameter. Its name must be there as it is:
+// gateways, which take it out afterwards, would not find one that is escaped.
 func AppendQueryKeys(keys []string, query, parameter string) []string {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		if name, value, ok := QueryPair(pair); ok && name == parameter {
+		if name, _, _ := strings.Cut(pair, "="); name != parameter {
+			continue
+		}
+		if _, value, ok := QueryPair(pair); ok {
 			keys = append(keys, value)
 		}
 	}

@@ -14,14 +14,17 @@ func WorkspaceOf(lists ...[]string) (string, error) {
 	workspace := ""
 	for _, values := range lists {
 		for _, value := range values {
-			value = strings.TrimSpace(value)
-			if value == "" || value == workspace {
-				continue
+			// Proxies join repeated headers with commas, which no workspace's ID holds.
+			for name := range strings.SplitSeq(value, ",") {
+				name = strings.TrimSpace(name)
+				if name == "" || name == workspace {
+					continue
+				}
+				if workspace != "" {
+					return "", ErrTwoWorkspaces
+				}
+				workspace = name
 			}
-			if workspace != "" {
-				return "", ErrTwoWorkspaces
-			}
-			workspace = value
 		}
 	}
 	return workspace, nil
