@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"context"
 	"slices"
 	"sync"
 )
@@ -13,48 +12,44 @@ import (
 // replaced and its successor allowed more. Each was safe at every moment, and old of one kind
 // with new of another is a moment that never was. So it is the snapshot until all is
 // known, then the cluster: what is left is the instant in which the lists are applied, as it
-// is between any two watches.
+// is between any two watches. Only what takes away is not held back: that a key, its hash, its Workspace or its
+// ServiceAccount is gone, revoked or suspended is safe with anything.
 type barrier struct {
-	ctx context.Context
-
 	mu      sync.Mutex
 	waiting []string // kinds whose list is not there
-	open    chan struct{}
+	release []func()
 }
 
 // newBarrier makes a barrier for these kinds. A nil barrier holds nothing back.
-func newBarrier(ctx context.Context, kinds []string) *barrier {
-	return &barrier{ctx: ctx, waiting: slices.Clone(kinds), open: make(chan struct{})}
+func newBarrier(kinds []string) *barrier {
+	return &barrier{waiting: slices.Clone(kinds)}
 }
 
-func (b *barrier) holds() bool {
-	if b == nil {
-		return false
-	}
-	select {
-	case <-b.open:
-		return false
-	default:
-		return true
+// arrive says that a kind's list is there. With the last, what is held of each kind is released.
+func (b *barrier) arrive(kind string, release func()) {
+	for _, release := range b.arrived(kind, release) {
+		release()
 	}
 }
 
-// arrive says that a kind's list is there, and waits for those of the others.
-func (b *barrier) arrive(kind string) error {
-	if b == nil {
-		return nil
-	}
+func (b *barrier) arrived(kind string, release func()) (releases []func()) {
 	b.mu.Lock()
-	if i := slices.Index(b.waiting, kind); i >= 0 {
-		if b.waiting = slices.Delete(b.waiting, i, i+1); len(b.waiting) == 0 {
-			close(b.open)
-		}
-	}
-	b.mu.Unlock()
-	select {
-	case <-b.open:
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, kind)
+	if i < 0 {
 		return nil
-	case <-b.ctx.Done():
-		return context.Cause(b.ctx)
 	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	b.release = append(b.release, release)
+	if len(b.waiting) > 0 {
+		return nil
+	}
+	return b.release
+}
+
+// missing are the kinds whose list is not there.
+func (b *barrier) missing() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.waiting)
 }

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"path"
 	"sync/atomic"
@@ -27,12 +26,15 @@ type contacts struct {
 // contact is the state of one resource's lists and watches.
 type contact struct {
 	resource string
-	// heard is when the API server answered a list or a watch, or last said something in a
-	// watch, in nanoseconds since contacts began; zero: never. It is counted on the clock that never jumps. The API
+	// heard is when a list was taken or a watch last said something that can be understood, in nanoseconds
+	// since contacts began; zero: never. That the API server answers is not enough. It is counted on the clock that never jumps. The API
 	// server sends a bookmark about every minute, so a longer silence means that changes may be missing.
-	heard   atomic.Int64
-	failing atomic.Bool
-	failed  prometheus.Counter
+	heard atomic.Int64
+	// following is set between a list that was taken and the beginning of the next: what is said while a list
+	// is streamed counts only with its end.
+	following atomic.Bool
+	failing   atomic.Bool
+	failed    prometheus.Counter
 }
 
 func newContacts(log logr.Logger, c clock.PassiveClock, resources []string) *contacts {
@@ -59,7 +61,6 @@ func (c *contacts) wrap(next http.RoundTripper) http.RoundTripper {
 			c.lost(contact, err)
 		case response.StatusCode == http.StatusOK:
 			c.found(contact)
-			response.Body = &listener{response.Body, func() { c.hear(contact) }}
 		case response.StatusCode != http.StatusGone: // where the reflector has to begin anew, as happens
 			c.lost(contact, fmt.Errorf("the API server answered %s", response.Status))
 		}
@@ -76,9 +77,21 @@ func (c *contacts) lost(contact *contact, err error) {
 }
 
 func (c *contacts) found(contact *contact) {
-	c.hear(contact)
 	if contact.failing.Swap(false) {
 		c.log.Info("changes are watched again", "resource", contact.resource)
+	}
+}
+
+// took is told of a list that was taken.
+func (c *contacts) took(contact *contact) {
+	contact.following.Store(true)
+	c.hear(contact)
+}
+
+// told is told of an event or a bookmark.
+func (c *contacts) told(contact *contact) {
+	if contact.following.Load() {
+		c.hear(contact)
 	}
 }
 
@@ -109,18 +122,3 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// listener is a body that tells when something arrives.
-type listener struct {
-	io.ReadCloser
-	heard func()
-}
-
-// Read implements io.Reader.
-func (l *listener) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
-	if n > 0 {
-		l.heard()
-	}
-	return n, err
-}

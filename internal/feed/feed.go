@@ -59,6 +59,8 @@ type Feed struct {
 	contacts     *contacts
 	emptyLists   *prometheus.CounterVec
 	synced       atomic.Bool // with the API server; once true, always true
+	queue        *queue
+	held         atomic.Pointer[barrier]
 	keeper       *snapshot.Keeper
 	restored     atomic.Pointer[restored]
 	maxStaleness time.Duration
@@ -80,6 +82,7 @@ func New(o Options) (*Feed, error) {
 	if f.clock == nil {
 		f.clock = clock.RealClock{}
 	}
+	f.queue = newQueue(f.clock)
 	if err := f.build(o); err != nil {
 		return nil, fmt.Errorf("feed: %w", err)
 	}
@@ -107,22 +110,25 @@ func (f *Feed) build(o Options) error {
 	}
 	x := o.Index
 	return errors.Join(
-		add(f, config, over, workspaces(x)),
-		add(f, config, over, serviceAccounts(x)),
-		add(f, config, over, keyLimits(x)),
+		add(f, config, over, throughQueue(f.queue, workspaces(x))),
+		add(f, config, over, throughQueue(f.queue, serviceAccounts(x))),
+		add(f, config, over, throughQueue(f.queue, keyLimits(x))),
 		add(f, config, over, apiKeys(x)),
 		add(f, config, over, secrets(x, o.Namespace)),
 	)
 }
 
 func add[Object client.Object, ID comparable](f *Feed, config *rest.Config, over *http.Client, k kind[Object, ID]) error {
-	store := &store[Object, ID]{kind: k, log: f.log}
+	contact := f.contacts.byResource[k.name]
+	store := &store[Object, ID]{kind: k, log: f.log, heard: func() { f.contacts.took(contact) }}
 	from, err := newSource(config, over, k.resource, store.collect)
 	if err != nil {
 		return err
 	}
+	from.begins = func() { contact.following.Store(false) }
+	from.told = func() { f.contacts.told(contact) }
 	f.parts = append(f.parts, &part{name: k.name, live: store.live.Load, run: func(ctx context.Context, held *barrier) {
-		store.held = held
+		store.held, store.holding = held, held != nil
 		store.confirmEmpty = func() error { return f.confirmEmpty(ctx, from) }
 		follow(ctx, from, k.empty(), store, func(err error) { f.troubled(k.name, err) })
 	}})
@@ -138,19 +144,29 @@ func (f *Feed) troubled(resource string, err error) {
 
 // Run feeds the index until the context ends.
 func (f *Feed) Run(ctx context.Context) error {
-	held, err := f.restore(ctx)
+	held, err := f.restore()
 	if err != nil {
 		f.log.Error(err, "starting without a snapshot")
 	}
-	var running sync.WaitGroup
+	f.held.Store(held)
+	var reflectors, changes, snapshots sync.WaitGroup
 	for _, p := range f.parts {
-		running.Go(func() { p.run(ctx, held) })
+		reflectors.Go(func() { p.run(ctx, held) })
 	}
+	changes.Go(f.queue.run)
+	// The last snapshot has in it what was known at the end.
+	whole, done := context.WithCancel(context.WithoutCancel(ctx))
+	defer done()
+	if f.keeper != nil {
+		snapshots.Go(func() { f.keeper.Run(whole) })
+	}
+	reflectors.Wait()
+	f.queue.close()
+	changes.Wait()
+	done()
+	snapshots.Wait()
 	if f.keeper == nil {
-		running.Wait()
 		return nil
 	}
-	running.Go(func() { f.keeper.Run(ctx) })
-	running.Wait()
 	return f.keeper.Dir.Close()
 }

@@ -41,6 +41,14 @@ type kind[Object client.Object, ID comparable] struct {
 	remove func(ID)
 	retain func(keep func(ID) bool)
 	count  func() int
+
+	// What is done while all else is held back: takesAway says whether an object, as it is, grants nothing,
+	// stop takes from one what it grants, and stopMissing from all that are not in a list.
+	takesAway   func(Object) bool
+	stop        func(ID)
+	stopMissing func(keep func(ID) bool)
+	// then calls back when all that set, remove and retain were told is in the index.
+	then func(func())
 }
 
 var scheme = func() *runtime.Scheme {
@@ -66,6 +74,9 @@ func workspaces(x *keyindex.Index) kind[*v1alpha1.Workspace, types.NamespacedNam
 		remove:   x.DeleteWorkspace,
 		retain:   x.RetainWorkspaces,
 		count:    func() int { return x.Counts().Workspaces },
+
+		takesAway: func(w *v1alpha1.Workspace) bool { return w.Spec.Suspended },
+		stop:      x.StopWorkspace,
 	}
 }
 
@@ -78,6 +89,9 @@ func serviceAccounts(x *keyindex.Index) kind[*v1alpha1.ServiceAccount, types.Nam
 		remove:   x.DeleteServiceAccount,
 		retain:   x.RetainServiceAccounts,
 		count:    func() int { return x.Counts().ServiceAccounts },
+
+		takesAway: func(a *v1alpha1.ServiceAccount) bool { return a.Spec.Suspended },
+		stop:      x.StopServiceAccount,
 	}
 }
 
@@ -90,6 +104,9 @@ func keyLimits(x *keyindex.Index) kind[*v1alpha1.KeyLimit, types.NamespacedName]
 		remove:   x.DeleteKeyLimit,
 		retain:   x.RetainKeyLimits,
 		count:    func() int { return x.Counts().KeyLimits },
+
+		takesAway: func(*v1alpha1.KeyLimit) bool { return false },
+		stop:      func(types.NamespacedName) {}, // without its limit a key may do more
 	}
 }
 
@@ -103,6 +120,13 @@ func apiKeys(x *keyindex.Index) kind[*v1alpha1.ApiKey, types.UID] {
 		remove:   x.DeleteApiKey,
 		retain:   x.RetainApiKeys,
 		count:    func() int { return x.Counts().ApiKeys },
+
+		takesAway: func(k *v1alpha1.ApiKey) bool {
+			return k.Spec.State == v1alpha1.KeyRevoked || k.Spec.State == v1alpha1.KeyDisabled
+		},
+		stop:        x.DeleteApiKey,
+		stopMissing: x.RetainApiKeys,
+		then:        immediately,
 	}
 }
 
@@ -114,6 +138,10 @@ type issue struct {
 
 // secrets are, of all Secrets, only those that the operator keeps hashes in.
 func secrets(x *keyindex.Index, namespace string) kind[*corev1.Secret, issue] {
+	retain := func(keep func(issue) bool) {
+		x.RetainCredentials(func(key types.UID, generation int) bool { return keep(issue{key, generation}) })
+	}
+	remove := func(i issue) { x.DeleteCredential(i.key, i.generation) }
 	return kind[*corev1.Secret, issue]{
 		resource: resource{
 			name: "secrets", group: corev1.SchemeGroupVersion, list: func() runtime.Object { return &corev1.SecretList{} },
@@ -124,11 +152,14 @@ func secrets(x *keyindex.Index, namespace string) kind[*corev1.Secret, issue] {
 		empty:  func() *corev1.Secret { return &corev1.Secret{} },
 		id:     issueOf,
 		set:    func(s *corev1.Secret) error { return setSecret(x, s) },
-		remove: func(i issue) { x.DeleteCredential(i.key, i.generation) },
-		retain: func(keep func(issue) bool) {
-			x.RetainCredentials(func(key types.UID, generation int) bool { return keep(issue{key, generation}) })
-		},
-		count: func() int { return x.Counts().Credentials },
+		remove: remove,
+		retain: retain,
+		count:  func() int { return x.Counts().Credentials },
+
+		takesAway:   func(*corev1.Secret) bool { return false },
+		stop:        remove,
+		stopMissing: retain,
+		then:        immediately,
 	}
 }
 
@@ -162,3 +193,5 @@ func named[Object client.Object](o Object) (types.NamespacedName, error) {
 func always[Object any](set func(Object)) func(Object) error {
 	return func(o Object) error { set(o); return nil }
 }
+
+func immediately(done func()) { done() }

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"context"
 	"errors"
 	"io"
 	"time"
@@ -33,15 +32,15 @@ func (f *Feed) keepSnapshots(o Options) error {
 }
 
 // wholeSince is when the API server was last heard of, once all of the index is from there: what a snapshot
-// is made of is never a mixture.
+// is made of is never a mixture. What still waits in the queue was not heard for it.
 func (f *Feed) wholeSince() (time.Time, bool) {
-	age, heard := f.contacts.longest()
+	age, heard := f.age()
 	return f.clock.Now().Add(-age), heard && f.live()
 }
 
 // restore fills the index from the snapshot, before anything else can reach it. The barrier holds back what the API
 // server lists until that is whole; nil: there was no snapshot to serve from.
-func (f *Feed) restore(ctx context.Context) (*barrier, error) {
+func (f *Feed) restore() (*barrier, error) {
 	if f.keeper == nil {
 		return nil, nil
 	}
@@ -66,5 +65,5 @@ func (f *Feed) restore(ctx context.Context) (*barrier, error) {
 	}
 	f.restored.Store(r)
 	f.log.Info("Serving from a snapshot until the API server answers", "contact", contact.UTC().Format(time.RFC3339))
-	return newBarrier(ctx, resources), nil
+	return newBarrier(resources), nil
 }

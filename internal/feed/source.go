@@ -32,6 +32,8 @@ type source struct {
 	// collect is shown each object of a list; what it returns stands for it in the list.
 	collect func(any) any
 	watched watch.Interface
+	begins  func() // is called when a list begins,
+	told    func() // and when a watch said something that can be understood
 }
 
 // newSource makes a client that speaks of one kind, over a connection shared by all.
@@ -62,6 +64,7 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 		// what was known before a restart, and bring back a revoked key.
 		options.ResourceVersion = ""
 	}
+	s.begins()
 	list := s.list()
 	if err := s.request(&options).Do(ctx).Into(list); err != nil {
 		return nil, err
@@ -82,13 +85,26 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 
 // WatchWithContext implements cache.ListerWatcherWithContext. There is one watch at a time: the reflector
 // loses sight of one whose list was not believed.
-func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (_ watch.Interface, err error) {
+func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	if s.watched != nil {
 		s.watched.Stop()
 	}
+	if options.SendInitialEvents != nil && *options.SendInitialEvents {
+		s.begins() // a list, as a stream
+	}
 	options.Watch = true
-	s.watched, err = s.request(&options).Watch(ctx)
-	return s.watched, err
+	watched, err := s.request(&options).Watch(ctx)
+	if err != nil {
+		s.watched = nil
+		return nil, err
+	}
+	s.watched = watch.Filter(watched, func(e watch.Event) (watch.Event, bool) {
+		if e.Type != watch.Error { // which is also what cannot be decoded
+			s.told()
+		}
+		return e, true
+	})
+	return s.watched, nil
 }
 
 // List implements cache.ListerWatcher, which the reflector asks for and does not use.

@@ -38,7 +38,7 @@ func (f *Feed) missing() (missing []string) {
 // does not make the index stale.
 func (f *Feed) staleness() time.Duration {
 	if f.live() {
-		if age, ok := f.contacts.longest(); ok {
+		if age, ok := f.age(); ok {
 			return age
 		}
 		return forever
@@ -48,6 +48,13 @@ func (f *Feed) staleness() time.Duration {
 		return forever
 	}
 	return r.age + max(0, f.clock.Since(r.at))
+}
+
+// age is how old the oldest is of what the index has from the API server: a change that waits for its turn is as if
+// it had not been heard of. False: something was never heard of.
+func (f *Feed) age() (time.Duration, bool) {
+	age, ok := f.contacts.longest()
+	return max(age, f.queue.oldest()), ok
 }
 
 // Ready says why the index must not be believed: neither the API server nor a snapshot has told
@@ -79,7 +86,13 @@ func (f *Feed) Note() string {
 	if r == nil {
 		return ""
 	}
-	return fmt.Sprintf("serving from a snapshot of %s; the API server has not answered for %s", r.contact.UTC().Format(time.RFC3339), since(age))
+	taken := r.contact.UTC().Format(time.RFC3339)
+	if held := f.held.Load(); held != nil {
+		if missing := held.missing(); 0 < len(missing) && len(missing) < len(resources) {
+			return fmt.Sprintf("serving from a snapshot of %s, and what was taken back since; the API server has not listed %s", taken, strings.Join(missing, ", "))
+		}
+	}
+	return fmt.Sprintf("serving from a snapshot of %s; the API server has not answered for %s", taken, since(age))
 }
 
 func since(age time.Duration) string {

@@ -3,6 +3,7 @@ package feed
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-logr/logr"
@@ -26,8 +27,14 @@ type store[Object client.Object, ID comparable] struct {
 	log logr.Logger
 	// live is set once a whole list has reached the index.
 	live atomic.Bool
+	// heard is called when a list is taken.
+	heard func()
 	// held: what is listed goes to the index only when the lists of all kinds are there.
 	held *barrier
+	mu   sync.Mutex
+	// holding is set until the barrier opens, and back is what is held back until then; nil: no list was taken.
+	holding bool
+	back    map[ID]*entry[ID]
 	// confirmEmpty says whether there really is nothing.
 	confirmEmpty func() error
 }
@@ -61,23 +68,52 @@ func (s *store[Object, ID]) collect(in any) any {
 		s.unusable(object, err)
 		return &entry[ID]{}
 	}
-	if !s.held.holds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.holding {
 		s.apply(object)
 		return &entry[ID]{id: id}
 	}
+	return s.hold(id, object)
+}
+
+// hold makes of an object what is applied later, and does at once what it takes away.
+func (s *store[Object, ID]) hold(id ID, object Object) *entry[ID] {
 	slim(object)
 	text, err := json.Marshal(object)
 	if err != nil {
 		s.unusable(object, err)
 		return &entry[ID]{}
 	}
-	return &entry[ID]{id, text}
+	switch {
+	case object.GetDeletionTimestamp() != nil:
+		s.stop(id)
+	case s.takesAway(object):
+		s.apply(object)
+	}
+	e := &entry[ID]{id, text}
+	if s.back != nil {
+		s.back[id] = e // so that what is released undoes nothing of this
+	}
+	return e
 }
 
 // Add implements cache.ReflectorStore.
 func (s *store[Object, ID]) Add(in any) error {
-	if object, ok := in.(Object); ok {
+	object, ok := in.(Object)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.holding {
 		s.apply(object)
+		return nil
+	}
+	if id, err := s.id(object); err != nil {
+		s.unusable(object, err)
+	} else {
+		s.hold(id, object)
 	}
 	return nil
 }
@@ -87,11 +123,22 @@ func (s *store[Object, ID]) Update(in any) error { return s.Add(in) }
 
 // Delete implements cache.ReflectorStore.
 func (s *store[Object, ID]) Delete(in any) error {
-	if object, ok := in.(Object); ok {
-		if id, err := s.id(object); err == nil {
-			s.remove(id)
-		}
+	object, ok := in.(Object)
+	if !ok {
+		return nil
 	}
+	id, err := s.id(object)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holding {
+		delete(s.back, id)
+		s.stop(id)
+		return nil
+	}
+	s.remove(id)
 	return nil
 }
 
@@ -106,28 +153,57 @@ func (s *store[Object, ID]) Replace(items []any, _ string) error {
 			return err
 		}
 	}
-	if err := s.held.arrive(s.name); err != nil {
-		return err
-	}
-	keep := make(map[ID]struct{}, len(items))
+	listed := make(map[ID]*entry[ID], len(items))
 	for _, item := range items {
 		e, ok := s.collect(item).(*entry[ID])
 		if !ok {
 			return fmt.Errorf("the API server listed a %T among the %s", item, s.name)
 		}
-		keep[e.id] = struct{}{}
-		s.release(e)
+		listed[e.id] = e
 	}
-	s.retain(func(id ID) bool {
-		_, listed := keep[id]
-		return listed
-	})
-	s.live.Store(true)
+	if s.take(listed) {
+		s.held.arrive(s.name, s.release)
+	}
+	s.heard()
 	return nil
 }
 
-// release hands on what was held back.
-func (s *store[Object, ID]) release(e *entry[ID]) {
+// take takes a list, and says whether it is held back.
+func (s *store[Object, ID]) take(listed map[ID]*entry[ID]) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.back = listed; s.holding {
+		s.stopMissing(s.isBack)
+		return true
+	}
+	s.applyBack()
+	return false
+}
+
+// release lets go what is held back, as of now.
+func (s *store[Object, ID]) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holding = false
+	s.applyBack()
+}
+
+func (s *store[Object, ID]) isBack(id ID) bool {
+	_, is := s.back[id]
+	return is
+}
+
+// applyBack makes the index what the list says.
+func (s *store[Object, ID]) applyBack() {
+	for _, e := range s.back {
+		s.applyEntry(e)
+	}
+	s.retain(s.isBack)
+	s.back = nil
+	s.then(func() { s.live.Store(true) })
+}
+
+func (s *store[Object, ID]) applyEntry(e *entry[ID]) {
 	if e.json == nil {
 		return
 	}
@@ -136,7 +212,6 @@ func (s *store[Object, ID]) release(e *entry[ID]) {
 		s.unusable(object, err)
 		return
 	}
-	e.json = nil
 	s.apply(object)
 }
 
@@ -144,7 +219,9 @@ func (s *store[Object, ID]) release(e *entry[ID]) {
 // holds it up with a finalizer holds up no revocation.
 func (s *store[Object, ID]) apply(object Object) {
 	if object.GetDeletionTimestamp() != nil {
-		s.Delete(object) //nolint:errcheck // it returns none
+		if id, err := s.id(object); err == nil {
+			s.remove(id)
+		}
 		return
 	}
 	slim(object) // the index may keep it, and a snapshot

@@ -34,7 +34,14 @@ func newRecorded(t *testing.T) *recorded {
 			}
 		}
 	}
-	r.store = &store[*v1alpha1.ApiKey, types.UID]{kind: k, log: testr.New(t)}
+	k.stop, k.stopMissing = func(uid types.UID) { tell("stop " + string(uid)) }, func(keep func(types.UID) bool) {
+		for _, uid := range []types.UID{"a", "b", "c"} {
+			if !keep(uid) {
+				tell("missing " + string(uid))
+			}
+		}
+	}
+	r.store = &store[*v1alpha1.ApiKey, types.UID]{kind: k, log: testr.New(t), heard: func() {}}
 	return r
 }
 
@@ -102,18 +109,37 @@ func TestAListReachesTheIndexAsItArrivesAndItsEndDropsTheRest(t *testing.T) {
 	}
 }
 
-func TestWhatIsHeldBackReachesTheIndexWhole(t *testing.T) {
+func TestWhileHeldBackOnlyWhatTakesAwayReachesTheIndex(t *testing.T) {
 	r := newRecorded(t)
-	r.held = newBarrier(t.Context(), []string{"apikeys"})
-	key := declared("a")
-	key.Spec.DisplayName = " shown"
+	r.held, r.holding = newBarrier([]string{"apikeys", "secrets"}), true
+	key, revoked := declared("a"), declared("c")
+	key.Spec.DisplayName, revoked.Spec.State = " shown", v1alpha1.KeyRevoked
 	key.Status.State = "Active"
-	list := collect(r, key, terminating("b"))
-	r.want(t)
+	list := collect(r, key, revoked)
+	r.want(t, "set c")
 	if err := r.Replace(list, "7"); err != nil {
 		t.Fatal(err)
 	}
-	r.want(t, "set a shown", "remove b", "keep a", "keep b")
+	r.want(t, "missing b")
+	changed := declared("a")
+	changed.Spec.DisplayName = " changed"
+	for _, err := range []error{r.Update(changed), r.Add(declared("b")), r.Delete(declared("c")), r.Update(terminating("b"))} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	r.want(t, "stop c", "stop b")
+	if r.live.Load() {
+		t.Error("it is live with its list held back")
+	}
+	r.held.arrive("secrets", func() {})
+	slices.Sort(r.calls[:2])
+	r.want(t, "remove b", "set a changed", "keep a", "keep b")
+	if !r.live.Load() {
+		t.Error("it is not live with its list in the index")
+	}
+	r.Update(revoked)
+	r.want(t, "set c")
 }
 
 func TestAnEmptyListIsBelievedOnlyWhenConfirmed(t *testing.T) {
@@ -136,27 +162,15 @@ func TestAnEmptyListIsBelievedOnlyWhenConfirmed(t *testing.T) {
 }
 
 func TestTheBarrierOpensForTheLast(t *testing.T) {
-	b := newBarrier(t.Context(), []string{"one", "two"})
-	passed := make(chan error, 1)
-	go func() { passed <- b.arrive("one") }()
-	eventually(t, "one waits", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.waiting) == 1
-	})
-	if !b.holds() {
-		t.Error("it opened for the first")
+	var released []string
+	b := newBarrier([]string{"one", "two"})
+	b.arrive("one", func() { released = append(released, "one") })
+	b.arrive("one", func() { t.Error("a list that came again was released twice") })
+	if len(released) > 0 || !slices.Equal(b.missing(), []string{"two"}) {
+		t.Errorf("released %q, missing %q", released, b.missing())
 	}
-	if err := b.arrive("two"); err != nil {
-		t.Error(err)
-	}
-	if err := <-passed; err != nil {
-		t.Error(err)
-	}
-	if b.holds() {
-		t.Error("it holds although all are there")
-	}
-	if err := b.arrive("one"); err != nil {
-		t.Errorf("a later list: %v", err)
+	b.arrive("two", func() { released = append(released, "two") })
+	if !slices.Equal(released, []string{"one", "two"}) || len(b.missing()) > 0 {
+		t.Errorf("released %q, missing %q", released, b.missing())
 	}
 }
