@@ -36,7 +36,7 @@ func (l *loader) check() {
 }
 
 func (l *loader) report(kind string, name types.NamespacedName, errs field.ErrorList) {
-	if len(errs) > 0 {
+	if len(errs) > 0 && !l.mistakes.full() {
 		l.mistakes.add(l.origins[kind+" "+name.String()].mistakes(errs)...)
 	}
 }

@@ -27,8 +27,9 @@ func documents(f file) (all []document, mistakes Mistakes) {
 	if !utf8.Valid(f.text) {
 		return nil, Mistakes{{f.name, 0, "is not in UTF-8: save it as that"}}
 	}
+	expanded := 0
 	for _, o := range split(f) {
-		content, errs := decode(&o)
+		content, errs := decode(&o, &expanded)
 		mistakes.add(errs...)
 		if content != nil && errs == nil {
 			all = append(all, document{o, content})
@@ -44,9 +45,9 @@ func split(f file) (parts []origin) {
 	if strings.HasSuffix(f.name, ".json") || stdjson.Valid(text) {
 		// In JSON a tab can only stand between tokens, and the parser of YAML, which is to find
 		// the lines, does not take it.
-		return []origin{{file: f.name, line: 1, text: bytes.ReplaceAll(text, []byte("\t"), []byte(" "))}}
+		return []origin{{file: f.name, line: 1, tree: new(tree), text: bytes.ReplaceAll(text, []byte("\t"), []byte(" "))}}
 	}
-	part, line := origin{file: f.name, line: 1}, 0
+	part, line := origin{file: f.name, line: 1, tree: new(tree)}, 0
 	start := 0
 	for at := 0; at < len(text); {
 		end := len(text)
@@ -57,7 +58,7 @@ func split(f file) (parts []origin) {
 		if separates(text[at:end]) {
 			part.text = text[start:at]
 			parts = append(parts, part)
-			part, start = origin{file: f.name, line: line}, at+len("---")
+			part, start = origin{file: f.name, line: line, tree: new(tree)}, at+len("---")
 		}
 		at = end
 	}
@@ -71,13 +72,13 @@ func separates(line []byte) bool {
 }
 
 // decode reads a document as the API server does: strictly, and by the rules of YAML 1.1.
-// Both are nil where it is empty.
-func decode(o *origin) (map[string]any, Mistakes) {
+// Both are nil where it is empty. What it is with its aliases written out is added to expanded.
+func decode(o *origin, expanded *int) (map[string]any, Mistakes) {
 	text := o.text
 	if !stdjson.Valid(text) {
-		var err error
-		if text, err = yaml.YAMLToJSONStrict(text); err == nil {
-			err = o.ends()
+		err := o.parse(expanded)
+		if err == nil {
+			text, err = yaml.YAMLToJSONStrict(text)
 		}
 		if err != nil {
 			return nil, o.unreadable(err)
@@ -101,15 +102,22 @@ func decode(o *origin) (map[string]any, Mistakes) {
 	return content, nil
 }
 
-// ends makes sure that nothing follows the end of a document without a --- in between, which
-// would be passed over in silence.
-func (o *origin) ends() error {
+// maxExpanded bounds a file with its aliases written out, of which a few bytes can make gigabytes.
+const maxExpanded = 16 << 20
+
+// parse makes sure that a document can be converted without harm, and that nothing follows its end
+// without a --- in between, which would be passed over in silence.
+func (o *origin) parse(expanded *int) error {
 	decoder := yamlnode.NewDecoder(bytes.NewReader(o.text))
-	var node yamlnode.Node
+	var node, next yamlnode.Node
 	err := decoder.Decode(&node)
 	if err == nil {
-		if err = decoder.Decode(&node); err == nil {
-			return fmt.Errorf("line %d: another document begins here: put a line --- before it", node.Line)
+		e := expansion{sizes: map[*yamlnode.Node]int{}}
+		if *expanded += e.size(&node); *expanded > maxExpanded {
+			return fmt.Errorf("with its aliases written out the file is larger than %d MiB", maxExpanded>>20)
+		}
+		if err = decoder.Decode(&next); err == nil {
+			return fmt.Errorf("line %d: another document begins here: put a line --- before it", next.Line)
 		}
 	}
 	if errors.Is(err, io.EOF) {
@@ -118,10 +126,35 @@ func (o *origin) ends() error {
 	return err
 }
 
+// expansion counts how large nodes are with their aliases written out, each anchor once.
+type expansion struct{ sizes map[*yamlnode.Node]int }
+
+// size is at most a little more than maxExpanded. A node within itself counts for nothing: the conversion
+// refuses it.
+func (e *expansion) size(node *yamlnode.Node) (size int) {
+	if node.Kind == yamlnode.AliasNode {
+		return e.size(node.Alias)
+	}
+	if node.Anchor != "" {
+		if known, ok := e.sizes[node]; ok {
+			return known
+		}
+		e.sizes[node] = 0
+		defer func() { e.sizes[node] = size }()
+	}
+	size = len(node.Value) + 1
+	for _, child := range node.Content {
+		if size += e.size(child); size > maxExpanded {
+			return maxExpanded + 1
+		}
+	}
+	return size
+}
+
 var (
 	yamlLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
-	// What the parser quotes may be of a Secret.
-	quoted = regexp.MustCompile("`[^`]*`")
+	// What the parser quotes may be of a Secret; so may the name of an anchor be, where a value begins with * or &.
+	quoted = regexp.MustCompile("`[^`]*`|anchor '.*'")
 )
 
 // unreadable moves the lines in an error of the YAML parser to where they are in the file.

@@ -36,7 +36,7 @@ func (o *object) name() types.NamespacedName {
 }
 
 // loader makes a state of what was read. It goes on after a mistake, so that all are told at
-// once.
+// once, up to the maximum.
 type loader struct {
 	schemas  map[string]*crdschema.Schema
 	now      time.Time
@@ -125,6 +125,9 @@ func (l *loader) object(o *object) {
 		}
 		return
 	}
+	if l.mistakes.full() {
+		return
+	}
 	apiVersion, _ := o.content["apiVersion"].(string)
 	kind, _ := o.content["kind"].(string)
 	switch {
@@ -133,7 +136,7 @@ func (l *loader) object(o *object) {
 	case apiVersion == "" && l.schemas[kind] != nil:
 		l.mistakes.add(o.mistake(field.Required(field.NewPath("apiVersion"), "write apiVersion: "+v1alpha1.GroupVersion.String())))
 	case groupOf(apiVersion) != v1alpha1.GroupVersion.Group:
-		l.ignored[strings.TrimSpace(apiVersion+" "+kind)]++
+		l.ignored[masked(strings.TrimSpace(apiVersion+" "+kind))]++
 	case apiVersion != v1alpha1.GroupVersion.String():
 		l.mistakes.add(o.mistake(field.NotSupported(field.NewPath("apiVersion"), apiVersion, []string{v1alpha1.GroupVersion.String()})))
 	default:

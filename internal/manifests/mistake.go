@@ -50,3 +50,5 @@ func (m Mistakes) Error() string {
 func (m *Mistakes) add(more ...Mistake) {
 	*m = append(*m, more[:min(len(more), maxMistakes-len(*m))]...)
 }
+
+func (m Mistakes) full() bool { return len(m) >= maxMistakes }

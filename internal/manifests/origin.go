@@ -15,6 +15,25 @@ type origin struct {
 	line int    // of the document's first line, from 1
 	text []byte // of the document
 	at   string // the object's path in the document: empty, or such as items[3]
+	tree *tree  // of the document, shared by all objects in it
+}
+
+// tree is a document as a tree that knows its lines. It is only made when somebody asks, which in
+// a directory without mistakes nobody does, and only once, however many do.
+type tree struct {
+	root   *yaml.Node // nil: it has none
+	parsed bool
+}
+
+func (t *tree) of(text []byte) *yaml.Node {
+	if !t.parsed {
+		t.parsed = true
+		var document yaml.Node
+		if yaml.NewDecoder(bytes.NewReader(text)).Decode(&document) == nil && len(document.Content) > 0 {
+			t.root = document.Content[0]
+		}
+	}
+	return t.root
 }
 
 // mistake makes one of a fault in a field.
@@ -34,15 +53,14 @@ func (o *origin) place() string { return Mistake{File: o.file, Line: o.lineOf(""
 
 func (m Mistake) where() string { return m.File + ":" + strconv.Itoa(m.Line) }
 
-// lineOf finds the line of a field, or of the innermost one around it that is there. The
-// document is parsed again for it, since in a directory without mistakes nobody asks.
+// lineOf finds the line of a field, or of the innermost one around it that is there.
 func (o *origin) lineOf(path string) int {
-	var root yaml.Node
-	if yaml.NewDecoder(bytes.NewReader(o.text)).Decode(&root) != nil || len(root.Content) == 0 {
+	root := o.tree.of(o.text)
+	if root == nil {
 		return o.line
 	}
 	path = strings.TrimSuffix(o.at+"."+path, ".")
-	return o.line + max(1, find(root.Content[0], root.Content[0].Line, path)) - 1
+	return o.line + max(1, find(root, root.Line, path)) - 1
 }
 
 // find follows a path from a node and returns the line at which it ends. The path is as
