@@ -47,7 +47,8 @@ type Cluster struct {
 	// away; empty: nowhere. Two verifiers cannot share one.
 	SnapshotDir string
 	// MaxStaleness is for how long keys are believed when the API server is not heard of; zero: forever. It
-	// speaks about every minute, so less than two makes no sense.
+	// speaks about every minute, so less than two is refused. It is Ready that says so: whoever calls Verify
+	// without the doors of httpapi and extauthz asks Ready before.
 	MaxStaleness time.Duration
 }
 

@@ -44,7 +44,7 @@ type Options struct {
 	// empty: nowhere.
 	SnapshotDir string
 	// MaxStaleness is for how long the index is believed when the API server is not heard of; zero: forever. It
-	// speaks about every minute, so less than two makes no sense.
+	// speaks about every minute, so less than two is refused.
 	MaxStaleness time.Duration
 	// Clock is the time; nil: the system's.
 	Clock clock.WithTicker
@@ -77,6 +77,9 @@ type part struct {
 func New(o Options) (*Feed, error) {
 	if o.Config == nil || o.Index == nil || o.Namespace == "" {
 		return nil, errors.New("feed: Options.Config, Namespace and Index must all be set")
+	}
+	if o.MaxStaleness < 0 || 0 < o.MaxStaleness && o.MaxStaleness < quiet {
+		return nil, fmt.Errorf("feed: MaxStaleness must be 0 or at least 2m, because an API server with nothing to tell speaks about every minute; it is %s", o.MaxStaleness)
 	}
 	f := &Feed{log: o.Log, clock: o.Clock, index: o.Index, emptyLists: newEmptyLists(), maxStaleness: o.MaxStaleness}
 	if f.clock == nil {

@@ -65,7 +65,7 @@ func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
 
 // Load hands the content of the snapshot to decode, and returns when the API server was last heard of
 // at the time. What decode made must be used only if there is no error. ErrNone: there is nothing to load.
-// Any other error says why the snapshot is refused; then it is put aside for whoever wants to look at it.
+// Any other error says why the snapshot is refused; one that is damaged is put aside for whoever wants to look at it.
 func (d *Dir) Load(decode func(io.Reader) error) (contact time.Time, err error) {
 	floor, exists, floorErr := readFloor(d.file(floorName))
 	d.last, d.used = floor, floor.sequence
@@ -117,10 +117,14 @@ func (d *Dir) read(file *os.File, payload func(io.Reader) error) (header, error)
 	return h, decode(file, info.Size(), payload)
 }
 
-// refuse says what happens next.
+// refuse says what happens next. Only what is damaged is put aside: a wrong flag, an older program or too many open
+// files must not cost the next start its snapshot.
 func (d *Dir) refuse(reason error) error {
 	path := d.file(snapshotName)
 	refusal := fmt.Errorf("the snapshot %s is not used, and the verifier waits for the API server: %w", path, reason)
+	if damaged := damage(""); !errors.As(reason, &damaged) {
+		return fmt.Errorf("%w (it is left where it is until the next one is written)", refusal)
+	}
 	if err := os.Rename(path, d.file(refusedName)); err != nil {
 		return fmt.Errorf("%w (and it cannot be put aside: %w)", refusal, err)
 	}

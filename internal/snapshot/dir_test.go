@@ -68,11 +68,41 @@ func wantRefused(t *testing.T, d *Dir, why string) {
 	if err == nil || errors.Is(err, ErrNone) || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "waits for the API server") {
 		t.Errorf("the error is %v; want %q and what happens next in it", err, why)
 	}
-	if _, err := os.Stat(d.file(refusedName)); err != nil {
-		t.Errorf("it was not put aside: %v", err)
+	damaged := damage("")
+	_, missing := os.Stat(d.file(refusedName))
+	_, _, again := load(d)
+	if errors.As(err, &damaged) {
+		if missing != nil || !errors.Is(again, ErrNone) {
+			t.Errorf("it was not put aside: %v; asked again: %v", missing, again)
+		}
+	} else if missing == nil || again == nil || again.Error() != err.Error() {
+		t.Errorf("it was not left where it is; asked again: %v", again)
 	}
-	if _, _, err := load(d); !errors.Is(err, ErrNone) {
-		t.Errorf("asked again: %v", err)
+}
+
+func TestAStartWithAWrongOriginCostsNoSnapshot(t *testing.T) {
+	d := open(t, t.TempDir())
+	write(t, d, "good")
+	d.Close()
+	elsewhere, err := Open(d.path, "somewhere else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, elsewhere, "another cluster")
+	wantLoaded(t, reopen(t, elsewhere), "good")
+}
+
+func TestASnapshotThatCannotBeReadIsLeft(t *testing.T) {
+	d := open(t, t.TempDir())
+	if err := os.Symlink(snapshotName, d.file(snapshotName)); err != nil { // a loop
+		t.Fatal(err)
+	}
+	_, _, err := load(d)
+	if err == nil || !strings.Contains(err.Error(), "left where it is") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := os.Lstat(d.file(snapshotName)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -75,19 +75,25 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// damage is what is wrong with a file that nobody can use any more.
+type damage string
+
+// Error implements error.
+func (d damage) Error() string { return string(d) }
+
 // check reads a whole file of this size and returns its header. Nothing of the payload has been looked
 // at when the checksum turns out wrong. The errors are what to say of the file.
 func check(file io.ReaderAt, size int64) (header, error) {
 	var h header
 	if size < headerSize+trailerSize {
-		return h, errors.New("it is cut off")
+		return h, damage("it is cut off")
 	}
 	if err := binary.Read(io.NewSectionReader(file, 0, headerSize), binary.BigEndian, &h); err != nil {
 		return h, fmt.Errorf("it cannot be read: %w", err)
 	}
 	switch {
 	case h.Magic != magic:
-		return h, errors.New("it is no snapshot")
+		return h, damage("it is no snapshot")
 	case h.Version != version:
 		return h, fmt.Errorf("its format is %d, and this version of Claviger reads format %d", h.Version, version)
 	}
@@ -100,10 +106,10 @@ func check(file io.ReaderAt, size int64) (header, error) {
 		return h, fmt.Errorf("it cannot be read: %w", err)
 	}
 	if !bytes.Equal(trailer[lengthSize:], checksum.Sum(nil)) {
-		return h, errors.New("its checksum is wrong: it is cut off or damaged")
+		return h, damage("its checksum is wrong: it is cut off or damaged")
 	}
 	if binary.BigEndian.Uint64(trailer[:]) != uint64(size-headerSize-trailerSize) {
-		return h, errors.New("it is not as long as it says")
+		return h, damage("it is not as long as it says")
 	}
 	if h.Sequence == 0 || h.Sequence == math.MaxUint64 {
 		return h, errors.New("its sequence number is none that is ever written")
