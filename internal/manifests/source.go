@@ -100,13 +100,18 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 }
 
+// maxUnrest is how long a change may be put off by others.
+const maxUnrest = 5 * time.Second
+
 // look takes up what changed, and says whether there is cause to look again: something changed, or
 // there are other directories to watch. A file may be half written and be valid all the same, so a change
-// is believed when it was there twice.
+// is believed when it was there twice. Where something is always being written, that would put off
+// a revocation for good: after a while it is enough that nothing moved while it was read.
 func (s *Source) look(ctx context.Context) (changed bool, err error) {
 	now := read(s.Directory)
 	moved := !slices.Equal(now.directories, s.seen.directories)
 	s.seen.directories = now.directories
+	began, told := s.Now(), false
 	for now.digest != s.seen.digest {
 		select {
 		case <-ctx.Done():
@@ -114,7 +119,13 @@ func (s *Source) look(ctx context.Context) (changed bool, err error) {
 		case <-time.After(s.Settle):
 		}
 		before := now.digest
-		if now = read(s.Directory); now.digest != before {
+		late := s.Now().Sub(began) >= maxUnrest
+		if now = read(s.Directory); now.digest != before && (!late || now.digest != read(s.Directory).digest) {
+			if late && !told {
+				told = true
+				s.Log.Info("The directory keeps changing, even while it is read, so that nothing of it is taken up: write elsewhere, and move files into place",
+					"directory", s.Directory)
+			}
 			continue
 		}
 		mistakes, err := s.take(now)

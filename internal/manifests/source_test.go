@@ -3,6 +3,7 @@ package manifests
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -197,6 +198,37 @@ func TestASwappedDirectoryTakesHold(t *testing.T) {
 	f.becomes(t, policy.CodeKeyRevoked)
 	files{"keys/key.yaml": checkout}.write(t, filepath.Join(parent, "2"))
 	f.becomes(t, policy.CodeValid)
+}
+
+// A file that is always being written must not put off what happens to the others.
+func TestUnrestDoesNotPutOffARevocation(t *testing.T) {
+	directory := t.TempDir()
+	good().write(t, directory)
+	now, written := noon, 0
+	f := &fixture{directory: directory}
+	var err error
+	f.Source, err = New(Options{
+		Directory: directory, Index: keyindex.New(), Log: logr.Discard(), Settle: time.Millisecond,
+		Now: func() time.Time { return now },
+	})
+	must(t, err)
+	removeAll(t, filepath.Join(directory, "keys"))
+	f.Now = func() time.Time { // asked between any two looks
+		if now = now.Add(time.Second); written < 100 {
+			written++
+			files{"other.yaml": fmt.Sprintf("n: %d\n", written)}.write(t, directory)
+		}
+		return now
+	}
+	if _, err := f.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.code(); got != policy.CodeKeyInvalid || written == 100 {
+		t.Errorf("the removed key is answered with %s when the file had been written %d times", got, written)
+	}
+	if waited := now.Sub(noon); waited < maxUnrest {
+		t.Errorf("a file that was perhaps half written was believed after %v", waited)
+	}
 }
 
 func (f files) flat() files {
