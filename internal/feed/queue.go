@@ -2,6 +2,7 @@ package feed
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -12,6 +13,7 @@ import (
 // seeing the suspension of another. Of the same object only the latest change is made, in the place of the first.
 type queue struct {
 	clock clock.PassiveClock
+	since atomic.Pointer[time.Time] // the oldest change; nil: there is none
 
 	mu     sync.Mutex
 	wakes  *sync.Cond
@@ -45,6 +47,7 @@ func (q *queue) add(id any, do, stop func()) {
 		q.order = append(q.order, id)
 	}
 	t.do, t.stop = do, stop
+	q.note()
 	q.wakes.Signal()
 	q.mu.Unlock()
 	if stop != nil {
@@ -66,6 +69,7 @@ func (q *queue) run() {
 		// An older change may have begun after a stop, and undone it.
 		q.mu.Lock()
 		q.begun = nil
+		q.note()
 		var stop func()
 		if later := q.tasks[id]; later != nil {
 			stop = later.stop
@@ -91,6 +95,7 @@ func (q *queue) next() (id any, ok bool) {
 	q.order = q.order[1:]
 	q.begun = q.tasks[id]
 	delete(q.tasks, id)
+	q.note()
 	return id, true
 }
 
@@ -102,16 +107,25 @@ func (q *queue) close() {
 	q.mu.Unlock()
 }
 
-// oldest is for how long a change has been waiting, or been made; zero: there is none.
-func (q *queue) oldest() time.Duration {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+// note takes note of how old the oldest change is. It must be called with mu held.
+func (q *queue) note() {
 	t := q.begun
 	if t == nil && len(q.order) > 0 {
 		t = q.tasks[q.order[0]]
 	}
 	if t == nil {
+		q.since.Store(nil)
+		return
+	}
+	q.since.Store(&t.since)
+}
+
+// oldest is for how long a change has been waiting, or been made; zero: there is none. It is asked for each request,
+// and waits for nobody.
+func (q *queue) oldest() time.Duration {
+	since := q.since.Load()
+	if since == nil {
 		return 0
 	}
-	return max(0, q.clock.Since(t.since))
+	return max(0, q.clock.Since(*since))
 }

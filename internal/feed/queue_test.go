@@ -52,8 +52,8 @@ func newWideStore(t *testing.T, known ...string) *wideStore {
 	}
 	w.store = &store[*v1alpha1.Workspace, types.NamespacedName]{kind: throughQueue(w.queue, k), log: testr.New(t), heard: func() {}}
 	ended := make(chan struct{})
-	go func() { w.queue.run(); close(ended) }()
-	t.Cleanup(func() { close(w.next); w.queue.close(); <-ended })
+	go func() { w.run(); close(ended) }()
+	t.Cleanup(func() { close(w.next); w.close(); <-ended })
 	return w
 }
 
