@@ -28,10 +28,6 @@ func measureFlood(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	flood, err := b.intruders(ctx)
-	if err != nil {
-		return err
-	}
 	if b.pinned {
 		release, err := cpu.Stay(b.loadCPU)
 		if err != nil {
@@ -43,6 +39,11 @@ func measureFlood(ctx context.Context, b *bench) error {
 		return err
 	}
 	before, err := guests.Pace(guestsPerSecond, b.flood/2)
+	if err != nil {
+		return err
+	}
+	// Only now: the server closes connections on which nothing is asked for some seconds.
+	flood, err := b.intruders(ctx)
 	if err != nil {
 		return err
 	}
