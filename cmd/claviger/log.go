@@ -22,6 +22,8 @@ func setUpLogs(level string) (logr.Logger, error) {
 	log := zap.New(
 		zap.WriteTo(os.Stderr),
 		zap.Level(zapLevel),
+		// An error is a sentence that says what to do; where in the program it was noticed says nothing.
+		zap.StacktraceLevel(zapcore.PanicLevel),
 		zap.JSONEncoder(func(c *zapcore.EncoderConfig) { c.EncodeTime = zapcore.RFC3339NanoTimeEncoder }),
 	)
 	ctrl.SetLogger(log)
