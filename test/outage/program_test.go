@@ -54,7 +54,7 @@ func newProgram(t *testing.T, apiServer *cable) *program {
 	}
 	p.address = fmt.Sprintf("127.0.0.1:%d", port)
 	p.arguments = []string{
-		"verifier", "--kubeconfig=" + kubeconfig, "--listen=" + p.address, "--admin-listen=127.0.0.1:0",
+		"verifier", "--kubeconfig=" + kubeconfig, "--listen=" + p.address, "--extauthz-listen=", "--admin-listen=127.0.0.1:0",
 		"--cert-dir=" + dir, "--usage-db=" + filepath.Join(dir, "usage.db"), "--snapshot-dir=" + filepath.Join(dir, "snapshot"),
 	}
 	return p

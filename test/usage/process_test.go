@@ -60,7 +60,7 @@ func startProgram(t *testing.T) *program {
 	}
 	p.Process, err = process.Start(process.Options{
 		Name: "claviger verifier", Path: binary, Output: t.Output(), OnParentDeath: syscall.SIGKILL,
-		Args: []string{"verifier", "--kubeconfig=" + kubeconfig, "--listen=" + address, "--admin-listen=127.0.0.1:0",
+		Args: []string{"verifier", "--kubeconfig=" + kubeconfig, "--listen=" + address, "--extauthz-listen=", "--admin-listen=127.0.0.1:0",
 			"--cert-dir=" + certDir(t), "--usage-db=" + p.usageDB},
 	})
 	if err != nil {
