@@ -14,9 +14,6 @@ type counted struct {
 	retryAfter time.Duration
 }
 
-// usual is how many limits are counted without memory of their own.
-const usual = 8
-
 // take counts a request against every limit, or against none where one refuses. All of them
 // are told then too, and the wait is until the slowest would allow it.
 func (c *counted) take(entry *keyindex.Entry, now time.Time, cost int64) {
@@ -24,8 +21,8 @@ func (c *counted) take(entry *keyindex.Entry, now time.Time, cost int64) {
 		return
 	}
 	var (
-		attachedBuffer [usual]limit.Attached
-		resultsBuffer  [usual]limit.Result
+		attachedBuffer [fewLimits]limit.Attached
+		resultsBuffer  [fewLimits]limit.Result
 	)
 	attached := attachedBuffer[:0]
 	for i := range entry.Limits {

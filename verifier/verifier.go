@@ -3,7 +3,7 @@
 // inside a service; its doors are in the packages below it, package httpapi with a middleware for net/http.
 //
 // A decision is made in memory. It waits for no API server, no database and no other request,
-// and takes no memory of its own.
+// and, for keys with up to four limits, takes no memory of its own.
 package verifier
 
 import (

@@ -76,10 +76,10 @@ func (t *hashTable) remove(i int) {
 	t.live--
 }
 
-// grown is a table of the same content with room. It grows by half, not to the double: that keeps
-// memory for each key down.
+// grown is a table of the same content that is half full. From three quarters that is half as large again, not
+// the double: that keeps memory for each key down.
 func (t *hashTable) grown(word func(number uint32) uint64) *hashTable {
-	bigger := newHashTable(max(2*t.live, len(t.slots)*3/2*t.live/max(1, t.used)))
+	bigger := newHashTable(2 * t.live)
 	for i := range t.slots {
 		if number := uint32(t.slots[i].Load()); number != 0 {
 			bigger.put(word(number), number)

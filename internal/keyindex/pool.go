@@ -13,7 +13,14 @@ type pool[Value any] map[string]Value
 
 // get finds a value, or makes it. What nobody has any more is let go when there is too much of it.
 func (s *pool[Value]) get(of []string, profiles int, make func() Value) Value {
-	key := strings.Join(of, "\n") // in no scope and no network
+	// Each text is ended, not only separated: a list of nothing is not one of an empty text. No scope and
+	// no network holds the end.
+	var text strings.Builder
+	for _, t := range of {
+		text.WriteString(t)
+		text.WriteByte('\n')
+	}
+	key := text.String()
 	if value, known := (*s)[key]; known {
 		return value
 	}

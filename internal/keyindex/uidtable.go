@@ -60,7 +60,7 @@ func (t *uidTable) remove(slot int) {
 
 func (t *uidTable) grow(idOf func(uint32) keyid.ID) {
 	old := t.slots
-	t.slots = make([]uint32, max(smallestTable, 2*t.live, len(old)*3/2*t.live/max(1, t.used)))
+	t.slots = make([]uint32, max(smallestTable, 2*t.live))
 	t.used, t.live = 0, 0
 	for _, number := range old {
 		if number != 0 && number != deadNumber {
