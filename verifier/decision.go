@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/limit"
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
@@ -12,20 +13,24 @@ type Code = policy.Code
 
 // The decisions.
 const (
-	CodeValid              = policy.CodeValid
-	CodeKeyRequired        = policy.CodeKeyRequired
-	CodeKeyInvalid         = policy.CodeKeyInvalid
-	CodeKeyExpired         = policy.CodeKeyExpired
-	CodeKeyRevoked         = policy.CodeKeyRevoked
-	CodeKeyDisabled        = policy.CodeKeyDisabled
-	CodeWorkspaceSuspended = policy.CodeWorkspaceSuspended
-	CodeWorkspaceMismatch  = policy.CodeWorkspaceMismatch
-	CodeAccountSuspended   = policy.CodeAccountSuspended
-	CodeScopeInsufficient  = policy.CodeScopeInsufficient
-	CodeResourceDenied     = policy.CodeResourceDenied
-	CodeAddressDenied      = policy.CodeAddressDenied
-	CodeRateLimited        = policy.CodeRateLimited
-	CodeRequestInvalid     = policy.CodeRequestInvalid
+	CodeValid               = policy.CodeValid
+	CodeKeyRequired         = policy.CodeKeyRequired
+	CodeKeyInvalid          = policy.CodeKeyInvalid
+	CodeKeyExpired          = policy.CodeKeyExpired
+	CodeKeyRevoked          = policy.CodeKeyRevoked
+	CodeKeyDisabled         = policy.CodeKeyDisabled
+	CodeWorkspaceSuspended  = policy.CodeWorkspaceSuspended
+	CodeWorkspaceMismatch   = policy.CodeWorkspaceMismatch
+	CodeAccountSuspended    = policy.CodeAccountSuspended
+	CodeScopeInsufficient   = policy.CodeScopeInsufficient
+	CodeResourceDenied      = policy.CodeResourceDenied
+	CodeAddressDenied       = policy.CodeAddressDenied
+	CodeRateLimited         = policy.CodeRateLimited
+	CodeQuotaExhausted      = policy.CodeQuotaExhausted
+	CodeBudgetExhausted     = policy.CodeBudgetExhausted
+	CodeConcurrencyExceeded = policy.CodeConcurrencyExceeded
+	CodeLimitsUnavailable   = policy.CodeLimitsUnavailable
+	CodeRequestInvalid      = policy.CodeRequestInvalid
 )
 
 // KeyID identifies a key: the UID of its ApiKey. Its String is the UID's text.
@@ -40,9 +45,10 @@ type Decision struct {
 	Error string
 	// Key is whose key it is. It is zero where that is not known or not for the asker to know.
 	Key Key
-	// Limits is how the key's limits stand, if they were asked: after VALID and RATE_LIMITED.
+	// Limits is how the key's limits stand, if they were asked: after VALID, and where one of them refused. Those
+	// in shadow are not among them.
 	Limits Limits
-	// RetryAfter is how long to wait after RATE_LIMITED.
+	// RetryAfter is how long to wait where a limit refused.
 	RetryAfter time.Duration
 	// At is when it was decided: what ResetAt of the limits is to be compared with.
 	At time.Time
@@ -74,12 +80,30 @@ type Key struct {
 // Entity is to whom a key's usage is attributed; zero: nobody in particular.
 type Entity = policy.Entity
 
-// Limit is one rate of a KeyLimit, and how it stands.
+// LimitKind is what a limit counts.
+type LimitKind = limit.Kind
+
+// The kinds of limits.
+const (
+	LimitSpan        = limit.Span        // requests in each Per, from the first one on
+	LimitTokens      = limit.Tokens      // requests in each Per, evenly, and Capacity at once
+	LimitQuota       = limit.Quota       // requests in each day, week or month
+	LimitBudget      = limit.Budget      // microcents in each day, week or month
+	LimitConcurrency = limit.Concurrency // requests at once
+)
+
+// Limit is one rule of a KeyLimit, and how it stands.
 type Limit struct {
-	Name     string        // of the KeyLimit
-	Requests int64         // in each Per
-	Per      time.Duration //
-	// Capacity is the most that can be asked at once: Requests, or the burst.
+	Name string // of the KeyLimit
+	Kind LimitKind
+	// Max is how much there is in each Per, or at once: requests, or microcents of a budget.
+	Max int64
+	// Per is the span, or how long the calendar's period is that holds now; of LimitConcurrency after
+	// how long a request is taken to be over.
+	Per time.Duration
+	// Reset is which periods those of a quota or a budget are.
+	Reset limit.Reset
+	// Capacity is the most that can be asked at once: Max, or the burst.
 	Capacity  int64
 	Remaining int64
 	// ResetAt is when the limit is whole again if nothing more is asked.

@@ -43,8 +43,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 // different stripes: one counter for all would be the one thing that they wait for each other at.
 type decisions []stripe
 
-// stripe fills cache lines of its own: sixteen counters are two of 64 bytes.
-type stripe [16]atomic.Uint64
+// stripe fills cache lines of its own: 24 counters are three of 64 bytes.
+type stripe [24]atomic.Uint64
 
 func newDecisions() decisions {
 	stripes := 1

@@ -18,6 +18,9 @@ const (
 
 // Request is what is asked. All but the Key may be left out.
 type Request struct {
+	// ID names the request to whoever reports later what became of it: see Verifier.Report. Requests of one ID are
+	// told apart no further. It is needed only where a limit counts requests that are under way.
+	ID string
 	// Key is the key in plain text, as the client sent it.
 	Key string
 	// Scopes are what the key must be allowed to do.
@@ -48,7 +51,8 @@ type Scopes struct {
 type Cost struct {
 	// Requests it counts as; zero is one.
 	Requests int64
-	// SpendMicrocents it is billed with.
+	// SpendMicrocents it is billed with, as far as that is known before. What is known only afterwards
+	// is for Verifier.Report.
 	SpendMicrocents int64
 }
 
@@ -69,8 +73,8 @@ func (r *Request) validate() error {
 	switch {
 	case r.Cost.Requests < 0 || r.Cost.Requests > limit.MaxRequests:
 		return fmt.Errorf("cost.requests must be from 1 to %d", limit.MaxRequests)
-	case r.Cost.SpendMicrocents < 0:
-		return fmt.Errorf("cost.spendMicrocents must not be negative")
+	case r.Cost.SpendMicrocents < 0 || r.Cost.SpendMicrocents > limit.MaxCounted:
+		return fmt.Errorf("cost.spendMicrocents must be from 0 to %d", int64(limit.MaxCounted))
 	}
 	// Not in a loop over a list of them: that would be made anew for each request.
 	switch {

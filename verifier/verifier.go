@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/once"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/throttle"
 	"github.com/claviger-dev/claviger/internal/token"
@@ -57,6 +58,12 @@ const DefaultInvalidKeysPerMinute = 120
 // So many sources of invalid keys are remembered, in half a megabyte.
 const rememberedSources = 1 << 16
 
+// For so long a second report of a request is known for one, of so many requests, in about 50 MB.
+const (
+	reportsWindow     = 10 * time.Minute
+	rememberedReports = 1 << 20
+)
+
 // Verifier decides. Its methods may be called from any goroutine.
 type Verifier struct {
 	index    *keyindex.Index
@@ -64,6 +71,8 @@ type Verifier struct {
 	now      func() time.Time
 	metrics  *metrics
 	keys     follower        // nil: somebody else keeps the index true
+	reports  *once.Table     // requests that were reported
+	shared   *shared         // nil: limits are counted in this process alone
 	sources  *throttle.Table // of invalid keys
 }
 
@@ -73,7 +82,7 @@ func New(o Options) (*Verifier, error) {
 	if (o.Source == nil) == (o.Index == nil) {
 		return nil, errors.New("verifier: set Options.Source to a Cluster or a Directory, or there is nothing to verify keys against")
 	}
-	v := &Verifier{index: o.Index, recorder: o.Recorder, now: o.Now}
+	v := &Verifier{index: o.Index, recorder: o.Recorder, now: o.Now, reports: once.New(reportsWindow, rememberedReports)}
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -81,6 +90,7 @@ func New(o Options) (*Verifier, error) {
 	v.sources = throttle.New(throttle.Options{PerMinute: perMinute, Burst: perMinute, Size: rememberedSources})
 	if o.Source != nil {
 		v.index = keyindex.New()
+		v.index.UseClock(v.now)
 		var err error
 		if v.keys, err = o.Source.open(parts{v.index, o.Log, o.Registerer, v.now}); err != nil {
 			return nil, err
@@ -96,9 +106,9 @@ func New(o Options) (*Verifier, error) {
 }
 
 // Verify decides, and counts a valid request against the key's limits. The context is for
-// decisions that have to ask elsewhere; none does yet.
-func (v *Verifier) Verify(_ context.Context, r Request) (d Decision) {
-	v.decide(&d, &r, true)
+// decisions that have to ask elsewhere, where limits are shared.
+func (v *Verifier) Verify(ctx context.Context, r Request) (d Decision) {
+	v.decide(ctx, &d, &r, true)
 	v.metrics.decisions.count(d.Code)
 	return d
 }
@@ -106,8 +116,8 @@ func (v *Verifier) Verify(_ context.Context, r Request) (d Decision) {
 // Inspect decides as Verify would, but takes nothing from the limits, which therefore never refuse,
 // and nothing is recorded. It is for whoever asks what a key is. Invalid keys count as they do in
 // Verify, or keys could be tried here.
-func (v *Verifier) Inspect(_ context.Context, r Request) (d Decision) {
-	v.decide(&d, &r, false)
+func (v *Verifier) Inspect(ctx context.Context, r Request) (d Decision) {
+	v.decide(ctx, &d, &r, false)
 	return d
 }
 
@@ -132,7 +142,7 @@ func (v *Verifier) slow(d *Decision, source netip.Addr) {
 
 // decide writes into a decision that the caller has, because it is large, and would be copied from
 // one function to the next.
-func (v *Verifier) decide(d *Decision, r *Request, counts bool) {
+func (v *Verifier) decide(ctx context.Context, d *Decision, r *Request, counts bool) {
 	d.At = v.now()
 	if err := r.validate(); err != nil {
 		d.answer(policy.CodeRequestInvalid)
@@ -147,7 +157,7 @@ func (v *Verifier) decide(d *Decision, r *Request, counts bool) {
 	key, err := token.Parse(r.Key)
 	var entry keyindex.Entry
 	if err == nil && v.index.Lookup(key.Hash(), &entry) {
-		v.decideKnown(d, r, &entry, counts)
+		v.decideKnown(ctx, d, r, &entry, counts)
 	} else {
 		d.answer(policy.CodeKeyInvalid)
 		if r.Explain {
@@ -160,7 +170,7 @@ func (v *Verifier) decide(d *Decision, r *Request, counts bool) {
 }
 
 // decideKnown decides about a key that exists, and has the decision recorded.
-func (v *Verifier) decideKnown(d *Decision, r *Request, entry *keyindex.Entry, counts bool) {
+func (v *Verifier) decideKnown(ctx context.Context, d *Decision, r *Request, entry *keyindex.Entry, counts bool) {
 	asked := policy.Request{
 		AllOf:     r.Scopes.AllOf,
 		AnyOf:     r.Scopes.AnyOf,
@@ -170,23 +180,22 @@ func (v *Verifier) decideKnown(d *Decision, r *Request, entry *keyindex.Entry, c
 	}
 	code := policy.Check(&asked, &entry.Record, d.At)
 
-	left := counted{limits: &d.Limits}
+	var left counted
 	if code == policy.CodeValid && counts {
-		if left.take(entry, d.At, max(1, r.Cost.Requests)); left.refused {
-			code = policy.CodeRateLimited
-		}
+		v.take(ctx, &left, &d.Limits, entry, r, d.At)
+		code = left.code
 	} else {
-		left.look(entry, d.At)
+		v.look(&d.Limits, entry, d.At)
 	}
 	if v.recorder != nil && counts {
-		v.recorder.Record(event(code, r, entry, &left, d.At))
+		v.recorder.Record(event(code, r, entry, left.refusal, d))
 	}
 
 	d.answer(code)
 	if tellsIdentity(code) {
 		d.Key = identity(&entry.Record, r.Resource)
 	}
-	if code == policy.CodeValid || code == policy.CodeRateLimited {
+	if code == policy.CodeValid || code.OfLimits() {
 		d.RetryAfter = left.retryAfter
 	} else {
 		d.Limits = Limits{}
@@ -202,25 +211,29 @@ func limitsCheck(code Code, counts bool) Check {
 	switch {
 	case counts && code == policy.CodeValid:
 		return Check{Name: "limits", Outcome: policy.Passed}
-	case counts && code == policy.CodeRateLimited:
+	case counts && code.OfLimits():
 		return Check{Name: "limits", Outcome: policy.Failed, Code: code, Decided: true}
 	}
 	return Check{Name: "limits", Outcome: policy.Skipped}
 }
 
-func event(code policy.Code, r *Request, entry *keyindex.Entry, left *counted, now time.Time) usage.Event {
+func event(code policy.Code, r *Request, entry *keyindex.Entry, refusal *usage.Refusal, d *Decision) usage.Event {
 	e := usage.Event{
 		Key:       entry.Key.ID,
 		Workspace: entry.Class.WorkspaceID,
-		At:        now,
+		At:        d.At,
 		Code:      code.String(),
-		Remaining: usage.NoLimit,
+		Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit,
+		Refusal: refusal,
 
 		Requests: max(1, r.Cost.Requests), SpendMicrocents: r.Cost.SpendMicrocents,
 		Tier: r.Labels.Tier, Domain: r.Labels.Domain,
 	}
-	if tightest := left.tightest(); tightest != nil {
+	if tightest := d.Limits.tightest(); tightest != nil {
 		e.Remaining, e.ResetAt = tightest.Remaining, tightest.ResetAt
+	}
+	if budget := d.Limits.budget(); budget != nil {
+		e.BudgetRemaining, e.BudgetResetAt = budget.Remaining, budget.ResetAt
 	}
 	return e
 }

@@ -212,7 +212,7 @@ func TestTheRequestOverTheLimitIsRefused(t *testing.T) {
 	if d.Code != verifier.CodeRateLimited || d.Status != 429 || d.Error != "Rate limit exceeded. Please try again later." || d.RetryAfter != 40*time.Second {
 		t.Errorf("request 101: %+v", d)
 	}
-	if want := (verifier.Limit{Name: "standard", Requests: 100, Per: time.Minute, Capacity: 100, ResetAt: now.Add(time.Minute)}); d.Limits.Len() != 1 || *d.Limits.At(0) != want {
+	if want := (verifier.Limit{Name: "standard", Max: 100, Per: time.Minute, Capacity: 100, ResetAt: now.Add(time.Minute)}); d.Limits.Len() != 1 || *d.Limits.At(0) != want {
 		t.Errorf("request 101: limits %+v, want %+v", d.Limits, want)
 	}
 	f.now = f.now.Add(d.RetryAfter)
@@ -273,11 +273,11 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 
 	minute := now.Add(time.Minute)
 	want := []usage.Event{
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute, Requests: 1},
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute, Requests: 1},
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute, Requests: 1},
-		{Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour), Requests: 1},
-		{Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit, Requests: 1},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour), BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit, Requests: 1},
 	}
 	if !slices.Equal(f.ledger.events, want) {
 		t.Errorf("got  %+v\nwant %+v", f.ledger.events, want)

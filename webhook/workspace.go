@@ -18,7 +18,7 @@ func (v workspaces) ValidateCreate(ctx context.Context, w *v1alpha1.Workspace) (
 	if err := refuse("Workspace", w, validation.Workspace(w)); err != nil {
 		return nil, err
 	}
-	return v.missingLimits(ctx, w.Namespace, w.Spec.LimitRefs, "it limits nothing until it does"), nil
+	return v.missingLimits(ctx, w.Namespace, w.AllLimitRefs(), "it limits nothing until it does"), nil
 }
 
 func (workspaces) ValidateUpdate(_ context.Context, old, w *v1alpha1.Workspace) (admission.Warnings, error) {

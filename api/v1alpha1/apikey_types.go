@@ -266,10 +266,27 @@ type KeyUsage struct {
 	// +optional
 	ResetAt *metav1.Time `json:"resetAt,omitempty"`
 
+	// Exhausted is the quota or budget that the key has used up, while it has.
+	// +optional
+	Exhausted *ExhaustedLimit `json:"exhausted,omitempty"`
+
 	// LastUsedAt is when the key was last presented, whatever the answer.
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
+}
+
+// ExhaustedLimit is a quota or a budget that was used up.
+type ExhaustedLimit struct {
+	// Limit is the name of the KeyLimit.
+	Limit string `json:"limit"`
+
+	// Reason is QuotaExhausted or BudgetExhausted.
+	Reason string `json:"reason"`
+
+	// ResetAt is when its next period begins.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
+	ResetAt metav1.Time `json:"resetAt"`
 }
 
 // UsagePeriod is usage from a start on.

@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -35,6 +37,57 @@ type WorkspaceSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	LimitRefs []LocalReference `json:"limitRefs,omitempty"`
+
+	// Departments name KeyLimits for the keys of one department each: those whose
+	// entity.department is its name.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=500
+	// +optional
+	Departments []DepartmentLimits `json:"departments,omitempty"`
+
+	// Entities name KeyLimits for the keys of one entity each: those whose entity is of that
+	// kind and ID.
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=1000
+	// +optional
+	Entities []EntityLimits `json:"entities,omitempty"`
+}
+
+// DepartmentLimits are the limits of one department.
+type DepartmentLimits struct {
+	// Name of the department, as ApiKeys have it in entity.department.
+	Name EntityID `json:"name"`
+
+	// LimitRefs name KeyLimits that hold for every key of the department; with sharing
+	// Shared, for all of them together.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	LimitRefs []LocalReference `json:"limitRefs"`
+}
+
+// EntityLimits are the limits of one entity.
+type EntityLimits struct {
+	// Kind of the entity, as ApiKeys have it in entity.kind.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	Kind string `json:"kind"`
+
+	// ID of the entity, as ApiKeys have it in entity.id.
+	ID EntityID `json:"id"`
+
+	// LimitRefs name KeyLimits that hold for every key of the entity; with sharing Shared,
+	// for all of them together.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	LimitRefs []LocalReference `json:"limitRefs"`
 }
 
 // ScopeDefinition is one entry of a workspace's catalogue.
@@ -145,6 +198,26 @@ type Workspace struct {
 	// Status is what Claviger has seen; only Claviger writes it.
 	// +optional
 	Status WorkspaceStatus `json:"status,omitempty"`
+}
+
+// AllLimitRefs name every KeyLimit that the workspace refers to, for all of its keys or for some, each once.
+func (w *Workspace) AllLimitRefs() []LocalReference {
+	var all []LocalReference
+	add := func(refs []LocalReference) {
+		for _, ref := range refs {
+			if !slices.Contains(all, ref) {
+				all = append(all, ref)
+			}
+		}
+	}
+	add(w.Spec.LimitRefs)
+	for _, d := range w.Spec.Departments {
+		add(d.LimitRefs)
+	}
+	for _, e := range w.Spec.Entities {
+		add(e.LimitRefs)
+	}
+	return all
 }
 
 // WorkspaceList is a list of Workspaces.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/controllers/status"
-	"github.com/claviger-dev/claviger/internal/fieldindex"
 	"github.com/claviger-dev/claviger/internal/validation"
 )
 
@@ -58,45 +57,4 @@ func desiredStatus(limit *v1alpha1.KeyLimit, attached int, now time.Time) v1alph
 		AttachedKeys:       int32(attached),
 		Conditions:         conditions.List(),
 	}
-}
-
-// attachedKeys counts the keys that a limit holds for, each once: those that name it, those of
-// an account that names it and those of a workspace that does.
-func (r *Reconciler) attachedKeys(ctx context.Context, limit *v1alpha1.KeyLimit) (int, error) {
-	attached := map[string]bool{}
-	add := func(index, value string) error {
-		var keys v1alpha1.ApiKeyList
-		err := r.list(ctx, &keys, limit.Namespace, index, value)
-		for i := range keys.Items {
-			attached[keys.Items[i].Name] = true
-		}
-		return err
-	}
-	if err := add(fieldindex.ApiKeyLimit, limit.Name); err != nil {
-		return 0, err
-	}
-	var accounts v1alpha1.ServiceAccountList
-	if err := r.list(ctx, &accounts, limit.Namespace, fieldindex.ServiceAccountLimit, limit.Name); err != nil {
-		return 0, err
-	}
-	for i := range accounts.Items {
-		if err := add(fieldindex.ApiKeyServiceAccount, accounts.Items[i].Name); err != nil {
-			return 0, err
-		}
-	}
-	var workspaces v1alpha1.WorkspaceList
-	if err := r.list(ctx, &workspaces, limit.Namespace, fieldindex.WorkspaceLimit, limit.Name); err != nil {
-		return 0, err
-	}
-	for i := range workspaces.Items {
-		if err := add(fieldindex.ApiKeyWorkspace, workspaces.Items[i].Name); err != nil {
-			return 0, err
-		}
-	}
-	return len(attached), nil
-}
-
-// list does not copy: what it finds is only looked at, and may be much.
-func (r *Reconciler) list(ctx context.Context, list client.ObjectList, namespace, index, value string) error {
-	return r.Cached.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
 }

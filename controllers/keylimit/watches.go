@@ -29,7 +29,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 // attachmentChanged lets pass what is created or deleted, and what names other limits than before.
 func attachmentChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || !equality.Semantic.DeepEqual(limitRefs(e.ObjectOld), limitRefs(e.ObjectNew))
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || !equality.Semantic.DeepEqual(attachment(e.ObjectOld), attachment(e.ObjectNew))
 	}}
 }
 
@@ -40,9 +40,20 @@ func limitRefs(object client.Object) []v1alpha1.LocalReference {
 	case *v1alpha1.ServiceAccount:
 		return o.Spec.LimitRefs
 	case *v1alpha1.Workspace:
-		return o.Spec.LimitRefs
+		return o.AllLimitRefs()
 	}
 	return nil
+}
+
+// attachment is all of an object that decides which limits hold for which keys.
+func attachment(object client.Object) any {
+	switch o := object.(type) {
+	case *v1alpha1.ApiKey:
+		return []any{o.Spec.LimitRefs, o.Spec.Entity}
+	case *v1alpha1.Workspace:
+		return []any{o.Spec.LimitRefs, o.Spec.Departments, o.Spec.Entities}
+	}
+	return limitRefs(object)
 }
 
 func ofReferrer(_ context.Context, object client.Object) []reconcile.Request {

@@ -48,7 +48,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	missing, err := watch.MissingLimit(ctx, r.Cached, workspace.Namespace, workspace.Spec.LimitRefs)
+	missing, err := watch.MissingLimit(ctx, r.Cached, workspace.Namespace, workspace.AllLimitRefs())
 	if err != nil {
 		return reconcile.Result{}, err
 	}

@@ -99,7 +99,7 @@ func serviceAccountLimits(o client.Object) []string {
 }
 
 func workspaceLimits(o client.Object) []string {
-	return names(o.(*v1alpha1.Workspace).Spec.LimitRefs)
+	return names(o.(*v1alpha1.Workspace).AllLimitRefs())
 }
 
 func names(refs []v1alpha1.LocalReference) []string {

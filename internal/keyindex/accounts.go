@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -86,7 +87,8 @@ func (x *Index) SetServiceAccount(object *v1alpha1.ServiceAccount) {
 		refsBefore = names(before.Spec.LimitRefs)
 	} else {
 		x.counts.ServiceAccounts++
-		a.subject = x.buckets.NewSubject()
+		a.subject = local.SubjectOf("account", string(object.UID))
+		x.buckets.ReviveSubject(a.subject)
 	}
 	x.refer(a, name.Namespace, refsBefore, names(object.Spec.LimitRefs))
 	a.replace(value, value.Suspended, begun, x.compile)

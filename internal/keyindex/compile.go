@@ -5,10 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/network"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -112,46 +109,6 @@ func networks(cidrs []string) *network.Set {
 		prefixes = append(prefixes, prefix)
 	}
 	return network.New(prefixes)
-}
-
-// attach finds the limits that hold for keys: their own, their account's and their workspace's.
-// The same limit counting the same subject holds once, however often it is named.
-func (x *Index) attach(p *profile) []Limit {
-	type once struct {
-		limit   types.UID
-		subject local.Subject
-	}
-	var (
-		limits []Limit
-		seen   []once
-	)
-	add := func(names []string, referrer local.Subject) {
-		for _, name := range names {
-			l := x.limits[types.NamespacedName{Namespace: p.spec.Namespace, Name: name}]
-			if l == nil || !l.counts() {
-				continue
-			}
-			this := once{l.object.UID, 0}
-			if l.object.Spec.Sharing == v1alpha1.SharingShared {
-				this.subject = referrer
-			}
-			if slices.Contains(seen, this) {
-				continue
-			}
-			seen = append(seen, this)
-			for _, rate := range l.rates {
-				limits = append(limits, Limit{Name: name, Rate: rate, shared: this.subject})
-			}
-		}
-	}
-	add(p.spec.LimitRefs, 0)
-	if p.account != nil && p.account.object != nil {
-		add(names(p.account.object.Spec.LimitRefs), p.account.subject)
-	}
-	if p.workspace.object != nil {
-		add(names(p.workspace.object.Spec.LimitRefs), p.workspace.subject)
-	}
-	return limits
 }
 
 func names(refs []v1alpha1.LocalReference) []string {

@@ -16,6 +16,7 @@ import (
 	"crypto/sha256"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -52,7 +53,8 @@ type Index struct {
 	counts     Counts
 	content    []byte // to write a profile's content into
 	changes    atomic.Uint64
-	between    func() // called between two profiles that are compiled; only tests set it
+	now        func() time.Time // of edits of limits
+	between    func()           // called between two profiles that are compiled; only tests set it
 }
 
 // New makes an empty index.
@@ -65,10 +67,18 @@ func New() *Index {
 		accounts:   map[types.NamespacedName]*account{},
 		limits:     map[types.NamespacedName]*keyLimit{},
 		buckets:    local.NewStore(),
+		now:        time.Now,
 	}
 	x.table.Store(newHashTable(0))
 	return x
 }
+
+// UseClock sets the clock by which edited limits go on with what was counted; it is the system's
+// otherwise. It must be called before anything is put into the index.
+func (x *Index) UseClock(now func() time.Time) { x.now = now }
+
+// Buckets is where what was used of the limits is counted.
+func (x *Index) Buckets() *local.Store { return x.buckets }
 
 // lock locks for a change of one key.
 func (x *Index) lock() (unlock func()) {

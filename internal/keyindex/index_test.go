@@ -330,11 +330,11 @@ func TestWhatWasUsedOutlivesEdits(t *testing.T) {
 	x := serving(t, key("k", func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l") }))
 	x.SetKeyLimit(perMinute("l", 10))
 	entry := mustFind(t, x, hash)
-	limit.TakeAll([]limit.Attached{entry.Attached(0)}, now, 4, nil)
+	limit.TakeAll([]limit.Attached{entry.Attached(0)}, now, limit.Cost{Requests: 4}, nil)
 	left := func() int64 {
 		entry := mustFind(t, x, hash)
 		a := entry.Attached(0)
-		return a.Rate.Take(a.Bucket, now, 0).Remaining
+		return a.Look(now).Remaining
 	}
 	x.SetApiKey(key("k", func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("l"); s.DisplayName = "renamed" }))
 	x.SetKeyLimit(perMinute("l", 10, disabled))
@@ -352,14 +352,14 @@ func TestWhatWasUsedOutlivesEdits(t *testing.T) {
 	}
 }
 
-// A new object under an old name is another tenant, and counts from nothing.
+// A new object under an old name is another tenant, and counts from nothing; the same one goes on.
 func TestWhatWasUsedGoesWithItsSubject(t *testing.T) {
 	again := uid("again")
 	tests := map[string]struct {
-		fresh  string
+		fresh  []string
 		remake func(*Index)
 	}{
-		"a key deleted, and made again": {"of key", func(x *Index) {
+		"a key deleted, and made again": {[]string{"of key"}, func(x *Index) {
 			x.DeleteApiKey(uid("k"))
 			x.DeleteCredential(uid("k"), 1)
 			k := key("k", ofRobot, func(s *v1alpha1.ApiKeySpec) { s.LimitRefs = refs("of key") })
@@ -369,20 +369,20 @@ func TestWhatWasUsedGoesWithItsSubject(t *testing.T) {
 			c.ApiKeyUID = again
 			x.SetCredential(c)
 		}},
-		"an account deleted, and declared again": {"of account", func(x *Index) {
+		"an account that was away for a while": {nil, func(x *Index) {
 			x.DeleteServiceAccount(in("robot"))
 			x.SetServiceAccount(robot(func(s *v1alpha1.ServiceAccountSpec) { s.LimitRefs = refs("of account") }))
 		}},
-		"a workspace deleted, and declared again": {"of workspace", func(x *Index) {
+		"a workspace that was away for a while": {nil, func(x *Index) {
 			x.DeleteWorkspace(in("shop"))
 			x.SetWorkspace(shop(func(s *v1alpha1.WorkspaceSpec) { s.LimitRefs = refs("of workspace") }))
 		}},
-		"an account made again": {"of account", func(x *Index) {
+		"an account made again": {[]string{"of account"}, func(x *Index) {
 			a := robot(func(s *v1alpha1.ServiceAccountSpec) { s.LimitRefs = refs("of account") })
 			a.UID = again
 			x.SetServiceAccount(a)
 		}},
-		"a workspace made again": {"of workspace", func(x *Index) {
+		"a workspace made again": {[]string{"of workspace"}, func(x *Index) {
 			w := shop(func(s *v1alpha1.WorkspaceSpec) { s.LimitRefs = refs("of workspace") })
 			w.UID = again
 			x.SetWorkspace(w)
@@ -399,17 +399,17 @@ func TestWhatWasUsedGoesWithItsSubject(t *testing.T) {
 			before := mustFind(t, x, hash)
 			for i := range before.Limits {
 				a := before.Attached(i)
-				a.Rate.Take(a.Bucket, now, 1)
+				a.Take(now, limit.Cost{Requests: 1})
 			}
 			test.remake(x)
 			var fresh []string
 			after := mustFind(t, x, hash)
 			for i := range after.Limits {
-				if a := after.Attached(i); a.Rate.Take(a.Bucket, now, 0).Remaining == 10 {
+				if a := after.Attached(i); a.Look(now).Remaining == 10 {
 					fresh = append(fresh, after.Limits[i].Name)
 				}
 			}
-			if !slices.Equal(fresh, []string{test.fresh}) {
+			if !slices.Equal(fresh, test.fresh) {
 				t.Errorf("counted anew: %q, want only %q", fresh, test.fresh)
 			}
 		})

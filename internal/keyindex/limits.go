@@ -15,7 +15,7 @@ import (
 // not exist.
 type keyLimit struct {
 	object    *v1alpha1.KeyLimit
-	rates     []local.Rate
+	rules     []local.Rule
 	referrers map[referrer]struct{}
 }
 
@@ -42,7 +42,7 @@ func (x *Index) SetKeyLimit(object *v1alpha1.KeyLimit) {
 		return
 	}
 	var gone []local.Counter
-	l.rates, gone = x.buckets.Define(object.UID, rates(object.Spec.Rates))
+	l.rules, gone = x.buckets.Define(object.UID, rulesOf(&object.Spec), x.now())
 	x.compileReferrers(l)
 	x.buckets.Forget(gone)
 	if before != nil && before.UID != object.UID {
@@ -60,7 +60,7 @@ func (x *Index) DeleteKeyLimit(name types.NamespacedName) {
 	}
 	x.changed()
 	uid := l.object.UID
-	l.object, l.rates = nil, nil
+	l.object, l.rules = nil, nil
 	x.counts.KeyLimits--
 	x.compileReferrers(l)
 	x.buckets.ForgetLimit(uid)
@@ -104,22 +104,6 @@ func (x *Index) releaseLimit(name types.NamespacedName) {
 
 func sameLimit(a, b *v1alpha1.KeyLimitSpec) bool {
 	return (a.Enabled == nil || *a.Enabled) == (b.Enabled == nil || *b.Enabled) &&
-		a.Sharing == b.Sharing && slices.Equal(rates(a.Rates), rates(b.Rates))
-}
-
-// rates leaves out what is no rate: the schema refuses it, and counting it would panic or
-// refuse every request.
-func rates(specified []v1alpha1.Rate) []limit.Rate {
-	compiled := make([]limit.Rate, 0, len(specified))
-	for _, r := range specified {
-		if r.Requests < 1 || r.Requests > limit.MaxRequests || r.Per.Duration <= 0 {
-			continue
-		}
-		rate := limit.Rate{Requests: r.Requests, Per: r.Per.Duration}
-		if r.Burst != nil {
-			rate.Burst = max(0, min(*r.Burst, limit.MaxRequests))
-		}
-		compiled = append(compiled, rate)
-	}
-	return compiled
+		a.Sharing == b.Sharing && a.Mode == b.Mode && a.Consistency == b.Consistency &&
+		slices.EqualFunc(rulesOf(a), rulesOf(b), func(a, b limit.Rule) bool { return a.Equal(&b) })
 }

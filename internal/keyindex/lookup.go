@@ -3,6 +3,7 @@ package keyindex
 import (
 	"runtime"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/limit"
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -19,21 +20,21 @@ type Entry struct {
 	subject local.Subject
 }
 
-// Limit is a rate that holds for keys.
-type Limit struct {
-	Name string // of the KeyLimit
-	local.Rate
-	shared local.Subject // whose requests are counted; 0: the key's own
+// Subject is whose requests a limit of the entry counts.
+func (e *Entry) Subject(i int) local.Subject {
+	if shared := e.Limits[i].shared; shared != 0 {
+		return shared
+	}
+	return e.subject
 }
 
-// Attached is a limit of the entry with the bucket that its requests are counted in.
+// Attached is a limit of the entry with where its requests are counted in this process.
 func (e *Entry) Attached(i int) limit.Attached {
 	l := &e.Limits[i]
-	subject := l.shared
-	if subject == 0 {
-		subject = e.subject
+	if l.Kind == limit.Concurrency {
+		return limit.Attached{Rule: &l.Rule.Rule, Slots: e.buckets.Slots(l.Counter, e.Subject(i))}
 	}
-	return limit.Attached{Rate: l.Rate.Rate, Bucket: e.buckets.Bucket(l.Counter, subject)}
+	return limit.Attached{Rule: &l.Rule.Rule, Bucket: e.buckets.Bucket(l.Counter, e.Subject(i))}
 }
 
 // Lookup finds a key by its hash, as all that it is joined from was at one moment. A hash
@@ -49,6 +50,27 @@ func (x *Index) Lookup(hash token.Hash, e *Entry) (found bool) {
 			runtime.Gosched() // a writer was interrupted amid a record, and needs a processor to end
 		}
 	}
+}
+
+// Find finds a key by its ID, whatever its state and its end: the entry tells what limits hold for it, and
+// whom it belongs to. It may wait for a writer. A key whose Workspace or ServiceAccount is gone is not found.
+func (x *Index) Find(id keyid.ID, e *Entry) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	number, _ := x.byUID.find(id, x.idOf)
+	if number == 0 {
+		return false
+	}
+	k := x.keys.at(number)
+	if k.profile() == 0 {
+		return false
+	}
+	c := x.profiles.at(k.profile()).Load()
+	e.Key = policy.Key{ID: id, State: k.state()}
+	e.Key.Name, e.Key.DisplayName = read(*x.names.blocks.Load(), k.place())
+	e.Class, e.Workspace, e.Account = &c.class, c.workspace.value.Load(), c.accountValue()
+	e.Limits, e.buckets, e.subject = c.limits, c.buckets, k.subject()
+	return e.Workspace != nil && (c.class.Account == "" || e.Account != nil)
 }
 
 // So often a lookup begins anew before it lets others go first.

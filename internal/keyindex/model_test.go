@@ -123,9 +123,9 @@ func ask(x *Index, h token.Hash) answer {
 	}
 	for _, l := range entry.Limits {
 		object := x.limits[in(l.Name)].object
-		for i, rate := range x.limits[in(l.Name)].rates {
-			if rate.Counter == l.Counter {
-				a.Limits = append(a.Limits, fmt.Sprintf("%s %s[%d] %d %s", x.uidOf(l.shared, entry), object.UID, i, l.Requests, l.Per))
+		for i, rule := range x.limits[in(l.Name)].rules {
+			if rule.Counter == l.Counter {
+				a.Limits = append(a.Limits, fmt.Sprintf("%s %s[%d] %d %s", x.uidOf(l.shared, entry), object.UID, i, l.Max, l.Per))
 			}
 		}
 	}

@@ -174,7 +174,7 @@ func granted(x *Index, h token.Hash) string {
 	c := entry.Class
 	text := fmt.Sprint(entry.Key.ID, c.Workspace, c.Account, c.Scopes.List(), entry.Key.ExpiresAt)
 	for _, l := range entry.Limits {
-		text += fmt.Sprint(" ", l.Name, l.Rate.Rate)
+		text += fmt.Sprint(" ", l.Name, l.Rule.Rule)
 	}
 	return text
 }

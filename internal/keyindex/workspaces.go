@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -19,6 +20,9 @@ type workspace struct {
 	object    *v1alpha1.Workspace
 	catalogue *scope.Catalogue // nil: the empty one
 	edition   int              // of the catalogue
+	// The limits that the object names for single entities and departments.
+	entities    map[entityName][]string
+	departments map[string][]string
 }
 
 // There are two values only, so that what a reader follows to one is always at hand.
@@ -50,7 +54,8 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	before := w.object
 	if before == nil {
 		x.counts.Workspaces++
-		w.subject = x.buckets.NewSubject()
+		w.subject = local.SubjectOf("workspace", string(object.UID))
+		x.buckets.ReviveSubject(w.subject)
 	}
 	w.object = object
 	if before == nil || !reflect.DeepEqual(before.Spec, object.Spec) {
@@ -61,7 +66,8 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 		return
 	}
 	w.setCatalogue(x.catalogueOf(object.Spec.Scopes))
-	x.refer(w, name.Namespace, limitRefs(before), names(object.Spec.LimitRefs))
+	w.entities, w.departments = limitsByEntity(&object.Spec)
+	x.refer(w, name.Namespace, limitRefs(before), limitRefs(object))
 	w.replace(value, value.Suspended, begun, x.compile)
 }
 
@@ -113,7 +119,8 @@ func (x *Index) deleteWorkspace(name types.NamespacedName) {
 	w.setCatalogue(nil)
 	x.counts.Workspaces--
 	w.replace(nil, true, 0, x.compile)
-	x.refer(w, name.Namespace, names(gone.Spec.LimitRefs), nil)
+	w.entities, w.departments = nil, nil
+	x.refer(w, name.Namespace, limitRefs(gone), nil)
 	x.buckets.ForgetSubject(w.subject)
 	x.releaseWorkspace(name)
 }
@@ -167,7 +174,8 @@ func missing[Object any](x *Index, all map[types.NamespacedName]Object, exists f
 // sameForKeys says whether two states of a Workspace make no difference to what its keys are
 // compiled to. Its suspension does not: that is looked at when a key is looked up.
 func sameForKeys(a, b *v1alpha1.WorkspaceSpec) bool {
-	return slices.EqualFunc(a.Scopes, b.Scopes, sameDefinition) && slices.Equal(a.LimitRefs, b.LimitRefs)
+	return slices.EqualFunc(a.Scopes, b.Scopes, sameDefinition) && slices.Equal(a.LimitRefs, b.LimitRefs) &&
+		reflect.DeepEqual(a.Entities, b.Entities) && reflect.DeepEqual(a.Departments, b.Departments)
 }
 
 // sameDefinition ignores the description, which is for people.
@@ -175,11 +183,12 @@ func sameDefinition(a, b v1alpha1.ScopeDefinition) bool {
 	return a.Name == b.Name && slices.Equal(a.Implies, b.Implies)
 }
 
+// limitRefs are all limits that a Workspace names, for whomever.
 func limitRefs(object *v1alpha1.Workspace) []string {
 	if object == nil {
 		return nil
 	}
-	return names(object.Spec.LimitRefs)
+	return names(object.AllLimitRefs())
 }
 
 // catalogueOf prepares a catalogue. Tenants are often made alike, and then share it.

@@ -13,7 +13,7 @@ import (
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func TestSpan(t *testing.T) {
-	perMinute := Rate{Requests: 3, Per: time.Minute}
+	perMinute := Rule{Max: 3, Per: time.Minute}
 	type step struct {
 		after     time.Duration // since the start
 		cost      int64
@@ -62,7 +62,7 @@ func TestRetryAfterComesTrue(t *testing.T) {
 		var bucket Bucket
 		now := start
 		for range 50 {
-			cost := rapid.Int64Range(1, r.capacity()).Draw(t, "cost")
+			cost := rapid.Int64Range(1, r.Capacity()).Draw(t, "cost")
 			result := r.Take(&bucket, now, cost)
 			if !result.Allowed {
 				if result.RetryAfter <= 0 {
@@ -80,7 +80,7 @@ func TestRetryAfterComesTrue(t *testing.T) {
 
 func TestASpanNeverHoldsMoreThanItsRequests(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Rate{Requests: rapid.Int64Range(1, 50).Draw(t, "requests"), Per: time.Minute}
+		r := Rule{Max: rapid.Int64Range(1, 50).Draw(t, "requests"), Per: time.Minute}
 		var (
 			bucket   Bucket
 			now      = start
@@ -94,8 +94,8 @@ func TestASpanNeverHoldsMoreThanItsRequests(t *testing.T) {
 			}
 			cost := rapid.Int64Range(1, 5).Draw(t, "cost")
 			result := r.Take(&bucket, now, cost)
-			if want := cost <= r.Requests-admitted; result.Allowed != want {
-				t.Fatalf("%d of %d used, asked for %d: allowed %v", admitted, r.Requests, cost, result.Allowed)
+			if want := cost <= r.Max-admitted; result.Allowed != want {
+				t.Fatalf("%d of %d used, asked for %d: allowed %v", admitted, r.Max, cost, result.Allowed)
 			}
 			if result.Allowed {
 				if began.IsZero() {
@@ -111,7 +111,7 @@ func TestASpanNeverHoldsMoreThanItsRequests(t *testing.T) {
 // only where a request more or less does not hang on a rounding.
 func TestTokensAgreeWithTheReferenceImplementation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Rate{Requests: 60, Per: time.Minute, Burst: rapid.Int64Range(1, 20).Draw(t, "burst")}
+		r := Rule{Kind: Tokens, Max: 60, Per: time.Minute, Burst: rapid.Int64Range(1, 20).Draw(t, "burst")}
 		reference := rate.NewLimiter(rate.Every(time.Second), int(r.Burst))
 		var bucket Bucket
 		now := start
@@ -133,10 +133,11 @@ func TestTokensAgreeWithTheReferenceImplementation(t *testing.T) {
 
 func TestTokensNeverExceedBurstPlusFlow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Rate{
-			Requests: rapid.Int64Range(1, 1000).Draw(t, "requests"),
-			Burst:    rapid.Int64Range(1, 1000).Draw(t, "burst"),
-			Per:      time.Duration(rapid.Int64Range(int64(time.Second), int64(time.Hour)).Draw(t, "per")),
+		r := Rule{
+			Kind:  Tokens,
+			Max:   rapid.Int64Range(1, 1000).Draw(t, "requests"),
+			Burst: rapid.Int64Range(1, 1000).Draw(t, "burst"),
+			Per:   time.Duration(rapid.Int64Range(int64(time.Second), int64(time.Hour)).Draw(t, "per")),
 		}
 		var bucket Bucket
 		var admitted, elapsed int64
@@ -147,7 +148,7 @@ func TestTokensNeverExceedBurstPlusFlow(t *testing.T) {
 			if r.Take(&bucket, start.Add(time.Duration(elapsed)), cost).Allowed {
 				admitted += cost
 			}
-			if bound := r.Burst + int64(float64(elapsed)/float64(r.Per)*float64(r.Requests)) + 1; admitted > bound {
+			if bound := r.Burst + int64(float64(elapsed)/float64(r.Per)*float64(r.Max)) + 1; admitted > bound {
 				t.Fatalf("admitted %d in %v, more than %d", admitted, time.Duration(elapsed), bound)
 			}
 		}
@@ -155,7 +156,7 @@ func TestTokensNeverExceedBurstPlusFlow(t *testing.T) {
 }
 
 func TestHugeRatesDoNotOverflow(t *testing.T) {
-	r := Rate{Requests: 1, Burst: MaxRequests, Per: 744 * time.Hour}
+	r := Rule{Kind: Tokens, Max: 1, Burst: MaxRequests, Per: 744 * time.Hour}
 	var bucket Bucket
 	if got := r.Take(&bucket, start, 1); !got.Allowed || got.ResetAt.Before(start) {
 		t.Errorf("%+v", got)
@@ -167,18 +168,19 @@ func TestHugeRatesDoNotOverflow(t *testing.T) {
 
 func TestAnEditHandsOutNothing(t *testing.T) {
 	tests := map[string]struct {
-		before, after Rate
+		before, after Rule
 		remaining     int64
 	}{
-		"a higher limit adds the difference":  {Rate{Requests: 5, Per: time.Minute}, Rate{Requests: 8, Per: time.Minute}, 3},
-		"a lower limit leaves nothing":        {Rate{Requests: 5, Per: time.Minute}, Rate{Requests: 2, Per: time.Minute}, 0},
-		"a smaller token bucket stays empty":  {Rate{Requests: 5, Burst: 5, Per: time.Minute}, Rate{Requests: 5, Burst: 2, Per: time.Minute}, 0},
-		"an unchanged rate goes on as it was": {Rate{Requests: 5, Per: time.Minute}, Rate{Requests: 5, Per: time.Minute}, 0},
+		"a higher limit adds the difference":  {Rule{Max: 5, Per: time.Minute}, Rule{Max: 8, Per: time.Minute}, 3},
+		"a lower limit leaves nothing":        {Rule{Max: 5, Per: time.Minute}, Rule{Max: 2, Per: time.Minute}, 0},
+		"a smaller token bucket stays empty":  {Rule{Kind: Tokens, Max: 5, Burst: 5, Per: time.Minute}, Rule{Kind: Tokens, Max: 5, Burst: 2, Per: time.Minute}, 0},
+		"an unchanged rate goes on as it was": {Rule{Max: 5, Per: time.Minute}, Rule{Max: 5, Per: time.Minute}, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var bucket Bucket
 			test.before.Take(&bucket, start, 5)
+			bucket.SetWord(test.after.Carry(&test.before, bucket.Word(), start))
 			if got := test.after.Take(&bucket, start, 0); got.Remaining != test.remaining {
 				t.Errorf("%d remain, want %d", got.Remaining, test.remaining)
 			}
@@ -191,13 +193,13 @@ func TestTakeAllIsAllOrNothing(t *testing.T) {
 		rates := rapid.SliceOfN(rapid.Custom(drawRate), 1, 4).Draw(t, "rates")
 		attached := make([]Attached, len(rates))
 		for i, r := range rates {
-			attached[i] = Attached{r, new(Bucket)}
+			attached[i] = Attached{Rule: &r, Bucket: new(Bucket)}
 		}
 		now := start
 		for range 50 {
 			now = now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "pause")) * time.Millisecond)
 			before := remaining(attached, now)
-			results, refused := TakeAll(attached, now, 1, nil)
+			results, refused := TakeAll(attached, now, Cost{Requests: 1}, nil)
 			after := remaining(attached, now)
 			for i := range attached {
 				want := before[i] - 1
@@ -217,22 +219,23 @@ func TestTakeAllIsAllOrNothing(t *testing.T) {
 
 // Between a Take and its Return another request may begin the next span.
 func TestALateReturnFreesNothingInTheNextSpan(t *testing.T) {
-	r := Rate{Requests: 2, Per: time.Minute}
+	r := Rule{Max: 2, Per: time.Minute}
 	var bucket Bucket
 	end, next := start.Add(time.Minute-time.Second), start.Add(time.Minute)
 	r.Take(&bucket, start, 1)
 	r.Take(&bucket, end, 1)
 	r.Take(&bucket, next, 2)
-	r.Return(&bucket, end, 1)
+	r.Charge(&bucket, end, -1)
 	if got := r.Take(&bucket, next, 1); got.Allowed {
 		t.Errorf("a third request is allowed in a span of two: %+v", got)
 	}
 }
 
 func TestConcurrentTakersShareExactlyTheLimit(t *testing.T) {
-	for name, r := range map[string]Rate{
-		"span":   {Requests: 1000, Per: time.Minute},
-		"tokens": {Requests: 1000, Burst: 1000, Per: time.Minute},
+	for name, r := range map[string]Rule{
+		"span":   {Max: 1000, Per: time.Minute},
+		"tokens": {Kind: Tokens, Max: 1000, Burst: 1000, Per: time.Minute},
+		"quota":  {Kind: Quota, Max: 1000, Calendar: NewCalendar(Daily, 1, nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var (
@@ -250,8 +253,8 @@ func TestConcurrentTakersShareExactlyTheLimit(t *testing.T) {
 				})
 			}
 			group.Wait()
-			if allowed.Load() != r.Requests {
-				t.Errorf("%d allowed of %d", allowed.Load(), r.Requests)
+			if allowed.Load() != r.Max {
+				t.Errorf("%d allowed of %d", allowed.Load(), r.Max)
 			}
 		})
 	}
@@ -260,22 +263,19 @@ func TestConcurrentTakersShareExactlyTheLimit(t *testing.T) {
 func remaining(attached []Attached, now time.Time) []int64 {
 	var all []int64
 	for _, a := range attached {
-		all = append(all, a.Rate.Take(a.Bucket, now, 0).Remaining)
+		all = append(all, a.Look(now).Remaining)
 	}
 	return all
 }
 
-func (r Rate) capacity() int64 {
+func drawRate(t *rapid.T) Rule {
+	r := Rule{
+		Max:   rapid.Int64Range(1, 20).Draw(t, "requests"),
+		Burst: rapid.SampledFrom([]int64{0, 1, 5, 30}).Draw(t, "burst"),
+		Per:   time.Duration(rapid.IntRange(1, 120).Draw(t, "seconds")) * time.Second,
+	}
 	if r.Burst > 0 {
-		return r.Burst
+		r.Kind = Tokens
 	}
-	return r.Requests
-}
-
-func drawRate(t *rapid.T) Rate {
-	return Rate{
-		Requests: rapid.Int64Range(1, 20).Draw(t, "requests"),
-		Burst:    rapid.SampledFrom([]int64{0, 1, 5, 30}).Draw(t, "burst"),
-		Per:      time.Duration(rapid.IntRange(1, 120).Draw(t, "seconds")) * time.Second,
-	}
+	return r
 }

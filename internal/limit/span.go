@@ -14,10 +14,7 @@ type span struct {
 	count int64
 }
 
-func (b *Bucket) span() (span, uint64) {
-	word := b.word.Load()
-	return span{int64(word >> countBits), int64(word & countMask)}, word
-}
+func spanOf(word uint64) span { return span{int64(word >> countBits), int64(word & countMask)} }
 
 func (s span) word() uint64 { return uint64(s.began)<<countBits | uint64(s.count) }
 
@@ -34,12 +31,12 @@ func (s span) at(milliseconds int64, per time.Duration) span {
 	return s
 }
 
-func (r Rate) takeSpan(b *Bucket, now time.Time, cost int64) Result {
+func (r *Rule) takeSpan(b *Bucket, now time.Time, cost int64) Result {
 	milliseconds := now.Sub(epoch).Milliseconds()
 	for {
-		seen, word := b.span()
-		current := seen.at(milliseconds, r.Per)
-		result := Result{Limit: r.Requests, Allowed: cost >= 0 && cost <= r.Requests-current.count}
+		word := b.word.Load()
+		current := spanOf(word).at(milliseconds, r.Per)
+		result := Result{Limit: r.Max, Allowed: cost >= 0 && cost <= r.Max-current.count}
 		if result.Allowed {
 			current.count += cost
 		}
@@ -47,8 +44,8 @@ func (r Rate) takeSpan(b *Bucket, now time.Time, cost int64) Result {
 		if result.Allowed && cost > 0 && !b.word.CompareAndSwap(word, current.word()) {
 			continue
 		}
-		// An edit may have lowered the rate below what was used already.
-		result.Remaining = max(0, r.Requests-current.count)
+		// An edit may have lowered the limit below what was used already.
+		result.Remaining = max(0, r.Max-current.count)
 		result.ResetAt = epoch.Add(time.Duration(current.began)*time.Millisecond + r.Per)
 		if cost == 0 && current.count == 0 {
 			result.ResetAt = now // it is whole
@@ -60,18 +57,19 @@ func (r Rate) takeSpan(b *Bucket, now time.Time, cost int64) Result {
 	}
 }
 
-func (r Rate) returnSpan(b *Bucket, now time.Time, cost int64) {
+func (r *Rule) chargeSpan(b *Bucket, now time.Time, cost int64) {
 	milliseconds := now.Sub(epoch).Milliseconds()
 	for {
-		seen, word := b.span()
-		if milliseconds < seen.began {
+		word := b.word.Load()
+		seen := spanOf(word)
+		if cost < 0 && milliseconds < seen.began {
 			return // another request began a new span meanwhile; that one gave nothing away
 		}
 		current := seen.at(milliseconds, r.Per)
-		if current.count == 0 {
+		if cost < 0 && current.count == 0 {
 			return // the span it was taken from is over
 		}
-		current.count = max(0, current.count-cost)
+		current.count = min(max(0, current.count+cost), countMask)
 		if b.word.CompareAndSwap(word, current.word()) {
 			return
 		}

@@ -91,7 +91,7 @@ func answer(x *keyindex.Index, n int) []any {
 	}
 	said := []any{policy.Check(&policy.Request{AllOf: []string{"orders:read"}}, &entry.Record, noon), entry.Key.Name}
 	for i := range entry.Limits {
-		said = append(said, entry.Limits[i].Name, entry.Attached(i).Rate)
+		said = append(said, entry.Limits[i].Name, entry.Limits[i].Rule.Rule)
 	}
 	return said
 }

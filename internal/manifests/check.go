@@ -17,12 +17,12 @@ import (
 // all that there will be is there, so a reference to nothing is a mistake.
 func (l *loader) check() {
 	for name, w := range l.state.workspaces {
-		l.report("Workspace", name, append(validation.Workspace(w), l.checkLimits(name.Namespace, w.Spec.LimitRefs)...))
+		l.report("Workspace", name, append(validation.Workspace(w), l.checkLimitsOfWorkspace(name.Namespace, &w.Spec)...))
 	}
 	for name, a := range l.state.accounts {
 		workspace, errs := refer(l.state.workspaces, name.Namespace, "workspaceRef", &a.Spec.WorkspaceRef)
 		errs = append(errs, validation.ServiceAccount(a, workspace)...)
-		l.report("ServiceAccount", name, append(errs, l.checkLimits(name.Namespace, a.Spec.LimitRefs)...))
+		l.report("ServiceAccount", name, append(errs, l.checkLimits(name.Namespace, specPath, a.Spec.LimitRefs)...))
 	}
 	for name, k := range l.state.limits {
 		l.report("KeyLimit", name, validation.KeyLimit(k))
@@ -53,10 +53,10 @@ func refer[T any](in map[types.NamespacedName]*T, namespace, name string, ref *v
 	return found, nil
 }
 
-func (l *loader) checkLimits(namespace string, refs []v1alpha1.LocalReference) (errs field.ErrorList) {
+func (l *loader) checkLimits(namespace string, path *field.Path, refs []v1alpha1.LocalReference) (errs field.ErrorList) {
 	for i, ref := range refs {
 		if l.state.limits[types.NamespacedName{Namespace: namespace, Name: ref.Name}] == nil {
-			errs = append(errs, field.NotFound(field.NewPath("spec", "limitRefs").Index(i).Child("name"), ref.Name))
+			errs = append(errs, field.NotFound(path.Child("limitRefs").Index(i).Child("name"), ref.Name))
 		}
 	}
 	return errs
@@ -70,7 +70,7 @@ func (l *loader) checkKeys() {
 		key := l.state.keys[name]
 		workspace, errs := refer(l.state.workspaces, name.Namespace, "workspaceRef", &key.Spec.WorkspaceRef)
 		account, missing := refer(l.state.accounts, name.Namespace, "serviceAccountRef", key.Spec.ServiceAccountRef)
-		errs = append(append(errs, missing...), l.checkLimits(name.Namespace, key.Spec.LimitRefs)...)
+		errs = append(append(errs, missing...), l.checkLimits(name.Namespace, specPath, key.Spec.LimitRefs)...)
 		l.takeUp(name, key, workspace)
 		refs := validation.References{
 			Workspace: workspace, ServiceAccount: account,
@@ -103,4 +103,17 @@ func (l *loader) checkHashes() {
 func missingKey(key *v1alpha1.ApiKey) string {
 	return fmt.Sprintf("ApiKey %s/%s has no key yet, so nobody can use it: put a Secret %q beside it, or a hash, such as `claviger key` prints",
 		key.Namespace, key.Name, key.SecretName())
+}
+
+var specPath = field.NewPath("spec")
+
+func (l *loader) checkLimitsOfWorkspace(namespace string, spec *v1alpha1.WorkspaceSpec) field.ErrorList {
+	errs := l.checkLimits(namespace, specPath, spec.LimitRefs)
+	for i, d := range spec.Departments {
+		errs = append(errs, l.checkLimits(namespace, specPath.Child("departments").Index(i), d.LimitRefs)...)
+	}
+	for i, e := range spec.Entities {
+		errs = append(errs, l.checkLimits(namespace, specPath.Child("entities").Index(i), e.LimitRefs)...)
+	}
+	return errs
 }

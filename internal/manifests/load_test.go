@@ -102,7 +102,7 @@ func TestMistakesSayFileLineAndField(t *testing.T) {
 		},
 		"in an item of a List": {
 			files{"b.yaml": "apiVersion: v1\nkind: List\nitems:\n- apiVersion: keys.claviger.dev/v1alpha1\n  kind: KeyLimit\n  metadata: {name: b}\n  spec:\n    rates: []\n"},
-			[]string{"b.yaml:8: spec.rates: Invalid value: 0: spec.rates in body should have at least 1 items"},
+			[]string{`b.yaml:7: spec: Invalid value: state rates, quota or concurrency; to turn the limit off, set enabled: false`},
 		},
 		"in JSON with tabs": {
 			files{"b.json": "{\n\t\"apiVersion\": \"keys.claviger.dev/v1alpha1\",\n\t\"kind\": \"KeyLimit\",\n\t\"metadata\": {\"name\": \"b\"},\n\t\"spec\": {\n\t\t\"rates\": [{\"requests\": 1, \"per\": \"1d\"}]\n\t}\n}"},

@@ -22,6 +22,10 @@ const (
 	CodeResourceDenied
 	CodeAddressDenied
 	CodeRateLimited
+	CodeQuotaExhausted
+	CodeBudgetExhausted
+	CodeConcurrencyExceeded
+	CodeLimitsUnavailable
 	CodeRequestInvalid
 	codes // how many there are, with none
 )
@@ -43,20 +47,24 @@ type answer struct {
 // vocabulary is all that clients are ever told, in one place. One text per cause, and the
 // same one at every door.
 var vocabulary = [codes]answer{
-	CodeValid:              {"VALID", 200, "", ""},
-	CodeKeyRequired:        {"KEY_REQUIRED", 401, "", "API key is required"},
-	CodeKeyInvalid:         {"KEY_INVALID", 401, invalidToken, "Invalid API key"},
-	CodeKeyExpired:         {"KEY_EXPIRED", 401, invalidToken, "API key has expired"},
-	CodeKeyRevoked:         {"KEY_REVOKED", 401, invalidToken, "API key has been revoked"},
-	CodeKeyDisabled:        {"KEY_DISABLED", 403, "", "API key is disabled"},
-	CodeWorkspaceSuspended: {"WORKSPACE_SUSPENDED", 403, "", "Workspace is suspended"},
-	CodeWorkspaceMismatch:  {"WORKSPACE_MISMATCH", 401, invalidToken, "Invalid API key"},
-	CodeAccountSuspended:   {"ACCOUNT_SUSPENDED", 403, "", "Service account is suspended"},
-	CodeScopeInsufficient:  {"SCOPE_INSUFFICIENT", 403, insufficientScope, "API key does not have the required scope"},
-	CodeResourceDenied:     {"RESOURCE_DENIED", 403, "", "API key may not be used for this resource"},
-	CodeAddressDenied:      {"ADDRESS_DENIED", 403, "", "API key may not be used from this address"},
-	CodeRateLimited:        {"RATE_LIMITED", 429, "", "Rate limit exceeded. Please try again later."},
-	CodeRequestInvalid:     {"REQUEST_INVALID", 400, invalidRequest, "Bad request"},
+	CodeValid:               {"VALID", 200, "", ""},
+	CodeKeyRequired:         {"KEY_REQUIRED", 401, "", "API key is required"},
+	CodeKeyInvalid:          {"KEY_INVALID", 401, invalidToken, "Invalid API key"},
+	CodeKeyExpired:          {"KEY_EXPIRED", 401, invalidToken, "API key has expired"},
+	CodeKeyRevoked:          {"KEY_REVOKED", 401, invalidToken, "API key has been revoked"},
+	CodeKeyDisabled:         {"KEY_DISABLED", 403, "", "API key is disabled"},
+	CodeWorkspaceSuspended:  {"WORKSPACE_SUSPENDED", 403, "", "Workspace is suspended"},
+	CodeWorkspaceMismatch:   {"WORKSPACE_MISMATCH", 401, invalidToken, "Invalid API key"},
+	CodeAccountSuspended:    {"ACCOUNT_SUSPENDED", 403, "", "Service account is suspended"},
+	CodeScopeInsufficient:   {"SCOPE_INSUFFICIENT", 403, insufficientScope, "API key does not have the required scope"},
+	CodeResourceDenied:      {"RESOURCE_DENIED", 403, "", "API key may not be used for this resource"},
+	CodeAddressDenied:       {"ADDRESS_DENIED", 403, "", "API key may not be used from this address"},
+	CodeRateLimited:         {"RATE_LIMITED", 429, "", "Rate limit exceeded. Please try again later."},
+	CodeQuotaExhausted:      {"QUOTA_EXHAUSTED", 429, "", "Request quota is used up. Please try again when it resets."},
+	CodeBudgetExhausted:     {"BUDGET_EXHAUSTED", 429, "", "Budget is used up. Please try again when it resets."},
+	CodeConcurrencyExceeded: {"CONCURRENCY_EXCEEDED", 429, "", "Too many requests at once. Please try again later."},
+	CodeLimitsUnavailable:   {"LIMITS_UNAVAILABLE", 503, "", "Limits cannot be checked right now. Please try again later."},
+	CodeRequestInvalid:      {"REQUEST_INVALID", 400, invalidRequest, "Bad request"},
 }
 
 // Codes lists every code there is.
@@ -102,6 +110,9 @@ func (c Code) Message() string { return c.answer().message }
 // Challenge is the error code of RFC 6750 section 3.1 that belongs into WWW-Authenticate,
 // or empty where the RFC has none.
 func (c Code) Challenge() string { return c.answer().challenge }
+
+// OfLimits says whether it was a limit that refused, or that could not be asked.
+func (c Code) OfLimits() bool { return c >= CodeRateLimited && c <= CodeLimitsUnavailable }
 
 // Public is the code that the bearer of a key may see. Keys of other tenants look like
 // unknown ones, or their existence could be probed.

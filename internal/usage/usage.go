@@ -18,9 +18,23 @@ type Event struct {
 	// is whole again. Without a limit Remaining is NoLimit.
 	Remaining int64
 	ResetAt   time.Time
+	// BudgetRemaining and BudgetResetAt are the same, in microcents, of the budget of which the least was left.
+	BudgetRemaining int64
+	BudgetResetAt   time.Time
+	// Refusal is which limits refused it, or would have; nil: none.
+	Refusal *Refusal
 	// Requests and SpendMicrocents are what it cost, Tier and Domain what it is told apart by.
 	Requests, SpendMicrocents int64
 	Tier, Domain              string
+}
+
+// Refusal is what limits had against a request. They are identified by the UIDs of KeyLimits.
+type Refusal struct {
+	// By is the limit that refused it; empty: none did. Until is how long it will go on to.
+	By    string
+	Until time.Time
+	// Shadows would have refused it, were they not in shadow.
+	Shadows []string
 }
 
 // NoLimit is the Remaining of a request that no limit held for.

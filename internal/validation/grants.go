@@ -81,19 +81,24 @@ const (
 	maxEntityID   = 128
 )
 
-func entity(path *field.Path, e *v1alpha1.Entity) (errs field.ErrorList) {
+func entity(path *field.Path, e *v1alpha1.Entity) field.ErrorList {
 	if e == nil {
 		return nil
 	}
-	if !isKind(e.Kind) || len(e.Kind) > maxEntityKind {
-		errs = append(errs, field.Invalid(path.Child("kind"), e.Kind, fmt.Sprintf(
-			"must be a word of letters and digits that begins with a capital, such as Agent or Member, of at most %d characters", maxEntityKind)))
-	}
+	errs := entityKind(path.Child("kind"), e.Kind)
 	errs = append(errs, entityID(path.Child("id"), e.ID)...)
 	if e.Department != "" {
 		errs = append(errs, entityID(path.Child("department"), e.Department)...)
 	}
 	return errs
+}
+
+func entityKind(path *field.Path, kind string) field.ErrorList {
+	if !isKind(kind) || len(kind) > maxEntityKind {
+		return field.ErrorList{field.Invalid(path, kind, fmt.Sprintf(
+			"must be a word of letters and digits that begins with a capital, such as Agent or Member, of at most %d characters", maxEntityKind))}
+	}
+	return nil
 }
 
 func isKind(s string) bool {

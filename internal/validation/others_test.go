@@ -154,8 +154,65 @@ func TestKeyLimit(t *testing.T) {
 		})
 	}
 	minute := v1alpha1.Rate{Requests: 1, Per: per(time.Minute)}
-	expect(t, KeyLimit(&v1alpha1.KeyLimit{}), "spec.rates: state at least one rate")
+	expect(t, KeyLimit(&v1alpha1.KeyLimit{}), "spec: state rates, quota or concurrency")
 	expect(t, KeyLimit(&v1alpha1.KeyLimit{Spec: v1alpha1.KeyLimitSpec{
 		Rates: []v1alpha1.Rate{minute, minute, minute, minute, minute, minute, minute, minute, minute}, Sharing: "Global",
 	}}), "spec.rates: at most 8", "spec.sharing: supported values")
+}
+
+func TestQuotasAndConcurrency(t *testing.T) {
+	some := func(n int64) *int64 { return &n }
+	day := func(n int32) *int32 { return &n }
+	for _, c := range []struct {
+		name string
+		spec v1alpha1.KeyLimitSpec
+		want []string
+	}{
+		{"a monthly quota", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1)}}, nil},
+		{"a budget by the week of a place", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{
+			SpendMicrocents: some(250_000_000_000_000), ResetPeriod: v1alpha1.ResetWeekly, AnchorDay: day(7), TimeZone: "Pacific/Apia",
+		}}, nil},
+		{"at most some at once", v1alpha1.KeyLimitSpec{Concurrency: &v1alpha1.Concurrency{Requests: 10_000, Timeout: lasting(24 * time.Hour)}}, nil},
+		{"a quota of nothing", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{}}, []string{"spec.quota: state requests, spendMicrocents or both"}},
+		{"quotas out of bounds", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(0), SpendMicrocents: some(250_000_000_000_001)}},
+			[]string{"spec.quota.requests: from 1", "spec.quota.spendMicrocents: from 1"}},
+		{"a period that is none", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), ResetPeriod: "Yearly"}},
+			[]string{"spec.quota.resetPeriod: supported values"}},
+		{"an anchor in a day", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), ResetPeriod: v1alpha1.ResetDaily, AnchorDay: day(1)}},
+			[]string{"spec.quota.anchorDay: left out"}},
+		{"an eighth day of the week", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), ResetPeriod: v1alpha1.ResetWeekly, AnchorDay: day(8)}},
+			[]string{"spec.quota.anchorDay: from 1 (Monday)"}},
+		{"a 32nd day of the month", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), AnchorDay: day(32)}},
+			[]string{"spec.quota.anchorDay: from 1 to 31"}},
+		{"a zone that is none", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), TimeZone: "Europe/Atlantis"}},
+			[]string{"spec.quota.timeZone: a name of the IANA"}},
+		{"a zone that differs by machine", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), TimeZone: "Local"}},
+			[]string{"spec.quota.timeZone: a name of the IANA"}},
+		{"a path for a zone", v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: some(1), TimeZone: "../../etc/localtime"}},
+			[]string{"spec.quota.timeZone: a name of the IANA"}},
+		{"none at once, for too short", v1alpha1.KeyLimitSpec{Concurrency: &v1alpha1.Concurrency{Timeout: lasting(time.Millisecond)}},
+			[]string{"spec.concurrency.requests: from 1", "spec.concurrency.timeout: from 1s"}},
+		{"modes that are none", v1alpha1.KeyLimitSpec{Concurrency: &v1alpha1.Concurrency{Requests: 1}, Mode: "Dry", Consistency: "Eventual"},
+			[]string{"spec.mode: supported values", "spec.consistency: supported values"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			limit := &v1alpha1.KeyLimit{Spec: c.spec}
+			expect(t, KeyLimit(limit), c.want...)
+			expect(t, KeyLimitUpdate(limit, limit))
+		})
+	}
+}
+
+func TestLimitsOfDepartmentsAndEntities(t *testing.T) {
+	refs := []v1alpha1.LocalReference{named("budget")}
+	expect(t, Workspace(aWorkspace(func(w *v1alpha1.Workspace) {
+		w.Spec.Departments = []v1alpha1.DepartmentLimits{{Name: "research", LimitRefs: refs}, {Name: "sales", LimitRefs: refs}}
+		w.Spec.Entities = []v1alpha1.EntityLimits{{Kind: "Agent", ID: "7", LimitRefs: refs}, {Kind: "Member", ID: "7", LimitRefs: refs}}
+	})))
+	expect(t, Workspace(aWorkspace(func(w *v1alpha1.Workspace) {
+		w.Spec.Departments = []v1alpha1.DepartmentLimits{{Name: "a b", LimitRefs: refs}, {Name: "a", LimitRefs: []v1alpha1.LocalReference{named("A")}}, {Name: "a", LimitRefs: refs}}
+		w.Spec.Entities = []v1alpha1.EntityLimits{{Kind: "agent", ID: "", LimitRefs: refs}, {Kind: "Agent", ID: "7"}, {Kind: "Agent", ID: "7", LimitRefs: refs}}
+	})),
+		"spec.departments[0].name: visible ASCII", "spec.departments[1].limitRefs[0].name: RFC 1123", "spec.departments[2]: Duplicate",
+		"spec.entities[0].kind: begins with a capital", "spec.entities[0].id: visible ASCII", "spec.entities[1].limitRefs: name the KeyLimits", "spec.entities[2]: Duplicate")
 }

@@ -15,7 +15,9 @@ const (
 	maxDescription = 1024
 	maxImplies     = 100
 	// Each key's scopes are expanded by the whole catalogue, wherever they are served.
-	maxAllImplies = 2000
+	maxAllImplies  = 2000
+	maxDepartments = 500
+	maxEntities    = 1000
 )
 
 // Workspace checks a workspace.
@@ -24,7 +26,41 @@ func Workspace(workspace *v1alpha1.Workspace) field.ErrorList {
 	errs := displayName(path.Child("displayName"), spec.DisplayName)
 	errs = append(errs, scopeCatalogue(path.Child("scopes"), spec.Scopes)...)
 	errs = append(errs, keyPolicy(path.Child("keys"), &spec.Keys)...)
-	return append(errs, limitRefs(path.Child("limitRefs"), spec.LimitRefs)...)
+	errs = append(errs, limitRefs(path.Child("limitRefs"), spec.LimitRefs)...)
+	errs = append(errs, departments(path.Child("departments"), spec.Departments)...)
+	return append(errs, entities(path.Child("entities"), spec.Entities)...)
+}
+
+func departments(path *field.Path, list []v1alpha1.DepartmentLimits) field.ErrorList {
+	errs := atMost(path, len(list), maxDepartments)
+	names := make([]v1alpha1.EntityID, 0, len(list))
+	for i, d := range list {
+		at := path.Index(i)
+		errs = append(errs, entityID(at.Child("name"), d.Name)...)
+		errs = append(errs, someLimitRefs(at.Child("limitRefs"), d.LimitRefs)...)
+		names = append(names, d.Name)
+	}
+	return append(errs, noDuplicates(path, names)...)
+}
+
+func someLimitRefs(path *field.Path, refs []v1alpha1.LocalReference) field.ErrorList {
+	if len(refs) == 0 {
+		return field.ErrorList{field.Required(path, "name the KeyLimits that hold here, or leave the entry out")}
+	}
+	return limitRefs(path, refs)
+}
+
+func entities(path *field.Path, list []v1alpha1.EntityLimits) field.ErrorList {
+	errs := atMost(path, len(list), maxEntities)
+	names := make([]string, 0, len(list))
+	for i, e := range list {
+		at := path.Index(i)
+		errs = append(errs, entityKind(at.Child("kind"), e.Kind)...)
+		errs = append(errs, entityID(at.Child("id"), e.ID)...)
+		errs = append(errs, someLimitRefs(at.Child("limitRefs"), e.LimitRefs)...)
+		names = append(names, e.Kind+" "+string(e.ID))
+	}
+	return append(errs, noDuplicates(path, names)...)
 }
 
 // WorkspaceUpdate checks a change. Errors that the old workspace had already are not raised

@@ -71,6 +71,19 @@ var rules = []rule{
 	{"keylimit", "must be from 1s to 744h, in hours, minutes and seconds: 24h is a day", "spec.rates[0].per",
 		[]change{{"spec.rates.0.per", "1d"}, {"spec.rates.0.per", "999ms"}, {"spec.rates.0.per", "745h"}},
 		[]change{{"spec.rates.0.per", "1s"}, {"spec.rates.0.per", "744h"}}},
+	{"keylimit", "state rates, quota or concurrency; to turn the limit off, set enabled: false", "spec",
+		[]change{{"spec", map[string]any{}}, {"spec", map[string]any{"rates": []any{}}}},
+		[]change{{"spec.rates", nil}, {"spec.quota", nil}, {"spec.concurrency", nil}, {"spec", map[string]any{"concurrency": map[string]any{"requests": int64(1)}}}}},
+	{"keylimit", "state requests, spendMicrocents or both", "spec.quota",
+		[]change{{"spec.quota", map[string]any{"resetPeriod": "Daily"}}},
+		[]change{{"spec.quota.requests", nil}, {"spec.quota.spendMicrocents", nil}}},
+	{"keylimit", "anchorDay is a day of the month (1 to 31) with Monthly, a day of the week (1 is Monday, 7 is Sunday) with Weekly, and must be left out with Daily", "spec.quota",
+		[]change{{"spec.quota.resetPeriod", "Daily"}, {"spec.quota.resetPeriod", "Weekly"}},
+		[]change{{"spec.quota.resetPeriod", nil}, {"spec.quota", map[string]any{"requests": int64(1), "resetPeriod": "Daily"}},
+			{"spec.quota", map[string]any{"requests": int64(1), "resetPeriod": "Weekly", "anchorDay": int64(7)}}}},
+	{"keylimit", "must be from 1s to 24h, in hours, minutes and seconds", "spec.concurrency.timeout",
+		[]change{{"spec.concurrency.timeout", "1d"}, {"spec.concurrency.timeout", "999ms"}, {"spec.concurrency.timeout", "25h"}},
+		[]change{{"spec.concurrency.timeout", "1s"}, {"spec.concurrency.timeout", "24h"}, {"spec.concurrency.timeout", nil}}},
 }
 
 // The rules that compare an object with what it was.

@@ -125,7 +125,7 @@ func items(list any, n int64) (many []any) {
 		switch one := list.([]any)[0].(type) {
 		case map[string]any:
 			one = maps.Clone(one)
-			for _, key := range []string{"name", "resource"} {
+			for _, key := range []string{"name", "resource", "id"} {
 				if _, ok := one[key]; ok {
 					one[key] = fmt.Sprintf("a%d", i)
 				}

@@ -102,7 +102,7 @@ func (s *Server) ask(x *exchange) (err error) {
 	if x.key, err = presented.KeyOf(keys, x.header(wire.Authorization)); err != nil {
 		return err
 	}
-	q.Key = x.key.Text
+	q.ID, q.Key = x.requestID(), x.key.Text
 	route := [1]string{q.Workspace}
 	if q.Workspace, err = presented.WorkspaceOf(route[:], x.header(wire.WorkspaceID), x.header(wire.OrganizationID)); err != nil {
 		return err

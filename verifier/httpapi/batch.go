@@ -44,6 +44,7 @@ func (h *handler) answer(x *exchange) verifier.Decision {
 		code := policy.CodeRequestInvalid
 		return verifier.Decision{Code: code, Status: code.Status(), Error: code.Message() + ": " + err.Error()}
 	}
+	x.question.request.ID = x.requestID
 	return h.verifier.Verify(x.Context(), x.question.request)
 }
 

@@ -51,6 +51,7 @@ type entity struct {
 
 type limitState struct {
 	Name      string    `json:"name"`
+	Unit      string    `json:"unit"`
 	Limit     int64     `json:"limit"`
 	Remaining int64     `json:"remaining"`
 	ResetAt   time.Time `json:"resetAt"`

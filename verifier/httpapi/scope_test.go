@@ -19,7 +19,7 @@ func TestABearerLearnsWhatItsKeyIs(t *testing.T) {
 	})
 	indextest.SetLimit(f.index, "once", 1, time.Minute, 1)
 	want := `{"requestId":"r","key":{"id":"` + string(indextest.UID("key", "k")) + `","name":"k","namespace":"tenant","workspace":"tenant/shop","environment":"live",` +
-		`"scopes":["read","write"],"expiresAt":"2026-03-01T14:00:00Z"},"limits":[{"name":"once","limit":1,"remaining":1,"resetAt":"2026-03-01T13:00:00Z"}]}`
+		`"scopes":["read","write"],"expiresAt":"2026-03-01T14:00:00Z"},"limits":[{"name":"once","unit":"requests","limit":1,"remaining":1,"resetAt":"2026-03-01T13:00:00Z"}]}`
 	for range 3 { // asking takes nothing
 		w := f.do("GET", "/v1/scope", "", "X-API-Key: "+f.key, "X-Request-Id: r")
 		if w.Code != 200 || w.Body.String() != want {

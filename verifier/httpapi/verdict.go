@@ -100,7 +100,8 @@ func appendLimits(b []byte, limits *verifier.Limits) []byte {
 			b = append(b, ',')
 		}
 		b = strictjson.AppendString(append(b, `{"name":`...), appendLimitName(buffer[:0], limits, i))
-		b = strconv.AppendInt(append(b, `,"limit":`...), l.Capacity, 10)
+		b = append(append(b, `,"unit":"`...), units[l.Kind]...)
+		b = strconv.AppendInt(append(b, `","limit":`...), l.Capacity, 10)
 		b = strconv.AppendInt(append(b, `,"remaining":`...), l.Remaining, 10)
 		b = appendTime(append(b, `,"resetAt":`...), l.ResetAt.Truncate(time.Millisecond))
 		b = append(b, '}')
@@ -108,26 +109,32 @@ func appendLimits(b []byte, limits *verifier.Limits) []byte {
 	return append(b, ']')
 }
 
-// appendLimitName names a limit by its KeyLimit; where that has several rates, by the span too; and
+// units are what limits count.
+var units = [...]string{
+	verifier.LimitSpan: "requests", verifier.LimitTokens: "requests", verifier.LimitQuota: "requests",
+	verifier.LimitBudget: "microcents", verifier.LimitConcurrency: "concurrent-requests",
+}
+
+// appendLimitName names a limit by its KeyLimit; where that has several rules, by the span or period too; and
 // where even then two are alike, with a number.
 func appendLimitName(b []byte, limits *verifier.Limits, i int) []byte {
 	var (
 		one           = limits.At(i)
-		rates, before int // of its KeyLimit; of the same span, before this one
+		rules, before int // of its KeyLimit; of the same name, before this one
 	)
 	for j := range limits.Len() {
 		other := limits.At(j)
 		if other.Name != one.Name {
 			continue
 		}
-		rates++
-		if j < i && other.Per == one.Per {
+		rules++
+		if j < i && fields.AlikeRules(other, one) {
 			before++
 		}
 	}
 	b = append(b, one.Name...)
-	if rates > 1 {
-		b = fields.AppendSpan(append(b, '-'), one.Per)
+	if rules > 1 {
+		b = fields.AppendRule(append(b, '-'), one)
 	}
 	if before > 0 {
 		b = strconv.AppendInt(append(b, '-'), int64(before)+1, 10)

@@ -28,7 +28,7 @@ func TestVerifyAnswersInFull(t *testing.T) {
 	w := f.do("POST", "/v1/verify", fmt.Sprintf(`{"key": %q, "scopes": {"allOf": ["read"], "anyOf": ["admin", "write"]}, "workspace": "tenant/shop", "clientIP": "192.0.2.1"}`, f.key), "X-Request-Id: r-1")
 	want := `{"valid":true,"code":"VALID","status":200,"requestId":"r-1",` +
 		`"key":{"id":"` + string(indextest.UID("key", "k")) + `","name":"k","namespace":"tenant","workspace":"tenant/shop","environment":"live","displayName":"The key","scopes":["read","write"],"serviceAccount":"robot","metadata":{"team":"blue"},"expiresAt":"2026-03-01T14:00:00Z"},` +
-		`"limits":[{"name":"standard","limit":100,"remaining":99,"resetAt":"2026-03-01T13:01:00Z"}]}`
+		`"limits":[{"name":"standard","unit":"requests","limit":100,"remaining":99,"resetAt":"2026-03-01T13:01:00Z"}]}`
 	if w.Code != 200 || w.Body.String() != want {
 		t.Errorf("got %d\n%s, want\n%s", w.Code, w.Body, want)
 	}

@@ -1,177 +1,180 @@
-// Package local keeps what has been used of the limits, in this process. Each verifier
-// counts for itself: behind n of them a limit admits up to n times as much.
+// Package local keeps what has been used of the limits, in this process.
+//
+// Where verifiers share their limits it keeps what this one knows of what they have used together.
 package local
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/internal/limit"
 )
 
-// Counter identifies a rate of a limit, for as long as there is that rate. An edited rate
-// keeps its Counter, so that an edit hands out no new allowance.
+// Counter identifies a rule of a limit in this process, for as long as there is that rule. An edited rule
+// keeps its Counter, or what was counted goes over to its new one, so that an edit hands out no new allowance.
 type Counter uint32
 
 // Subject identifies whose requests are counted together: those of an ApiKey, a
-// ServiceAccount or a Workspace. A new one under an old name is another. An ApiKey's follows from its
-// UID, which is random; the others are given out by NewSubject.
+// ServiceAccount, a Workspace, or an entity or a department of one. A new object under an old name is another. It
+// is the same in every process.
 type Subject uint64
 
-// Rate is a rate with what it is counted under.
-type Rate struct {
-	limit.Rate
+// SubjectOf is the Subject that texts identify together.
+func SubjectOf(texts ...string) Subject {
+	var all []byte
+	for _, text := range texts {
+		all = append(binary.AppendUvarint(all, uint64(len(text))), text...)
+	}
+	sum := sha256.Sum256(all)
+	return Subject(binary.BigEndian.Uint64(sum[:]) | 1) // zero is nobody
+}
+
+// Rule is a rule with what it is counted under.
+type Rule struct {
+	limit.Rule
 	Counter Counter
+	// Name tells the rule from others of its limit, in every process.
+	Name string
+}
+
+// cell is a bucket with what is on disk of it.
+type cell struct {
+	limit.Bucket
+	saved uint64 // touched by whoever saves only
 }
 
 // Store owns the buckets: one for each Counter and Subject, made when the subject first asks,
 // so that what was never used costs nothing. Its methods may be called from any goroutine, and
-// Bucket waits for nobody unless a bucket has to be made.
+// Bucket and Slots wait for nobody unless one has to be made.
 type Store struct {
-	table atomic.Pointer[table]
+	cells atomic.Pointer[table[cell]]
+	slots atomic.Pointer[table[limit.Slots]]
 
-	mu           sync.Mutex // guards all below, and orders the writing of the table
-	limits       map[types.UID][]Rate
+	mu           sync.Mutex // guards all below, and orders the writing of the tables
+	limits       map[types.UID][]Rule
 	lastCounter  Counter
-	lastSubject  Subject
 	goneCounters map[Counter]struct{}
 	goneSubjects map[Subject]struct{}
-	spare        []limit.Bucket
+	spare        []cell
 }
 
 // NewStore makes an empty store.
 func NewStore() *Store {
 	s := &Store{
-		limits:       map[types.UID][]Rate{},
+		limits:       map[types.UID][]Rule{},
 		goneCounters: map[Counter]struct{}{},
 		goneSubjects: map[Subject]struct{}{},
 	}
-	s.table.Store(newTable(0))
+	s.cells.Store(newTable[cell](0))
+	s.slots.Store(newTable[limit.Slots](0))
 	return s
 }
 
-// Define sets the rates of a limit and returns them with their Counters, and the Counters that it
+// Define sets the rules of a limit and returns them with their Counters, and the Counters that it
 // has no more. Those are for Forget, once nobody asks for their buckets.
-func (s *Store) Define(id types.UID, rates []limit.Rate) (fresh []Rate, gone []Counter) {
+func (s *Store) Define(id types.UID, rules []limit.Rule, now time.Time) (fresh []Rule, gone []Counter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.limits[id]
-	fresh = make([]Rate, len(rates))
+	fresh = make([]Rule, len(rules))
 	kept := make([]bool, len(before))
-	for i, from := range successors(before, rates) {
-		fresh[i].Rate = rates[i]
-		if from >= 0 {
+	names := ruleNames(rules)
+	for i, from := range successors(before, rules) {
+		fresh[i].Rule, fresh[i].Name = rules[i], names[i]
+		if from >= 0 && before[from].Kind == rules[i].Kind {
 			fresh[i].Counter, kept[from] = before[from].Counter, true
-		} else {
-			s.lastCounter++
-			fresh[i].Counter = s.lastCounter
+			s.amend(&before[from], &fresh[i], now)
+			continue
+		}
+		s.lastCounter++
+		fresh[i].Counter = s.lastCounter
+		if from >= 0 {
+			s.carryOver(&before[from], &fresh[i], now)
 		}
 	}
-	for i, rate := range before {
+	for i, rule := range before {
 		if !kept[i] {
-			gone = append(gone, rate.Counter)
+			gone = append(gone, rule.Counter)
 		}
 	}
 	s.limits[id] = fresh
 	return fresh, gone
 }
 
-// Forget drops what was used of rates that are gone.
-func (s *Store) Forget(counters []Counter) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, counter := range counters {
-		s.goneCounters[counter] = struct{}{}
+// amend lets buckets go on under an edited rule. A request that is under way and still knows the old rule reads them
+// wrongly for a moment, by less than the edit itself makes of a difference.
+func (s *Store) amend(before, after *Rule, now time.Time) {
+	renamed := before.Name != after.Name
+	if before.Equal(&after.Rule) && !renamed {
+		return
 	}
-	s.tidy()
+	s.cells.Load().each(func(counter Counter, _ Subject, c *cell) {
+		if counter == after.Counter {
+			c.Amend(func(word uint64) uint64 { return after.Carry(&before.Rule, word, now) })
+		}
+	})
 }
 
-// NewSubject returns a Subject that has used nothing.
-func (s *Store) NewSubject() Subject {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastSubject++
-	return s.lastSubject
+// carryOver makes buckets for a rule that counts the same thing otherwise, in which as much is used.
+func (s *Store) carryOver(before, after *Rule, now time.Time) {
+	s.cells.Load().each(func(counter Counter, subject Subject, c *cell) {
+		if counter == before.Counter {
+			s.make(after.Counter, subject).SetWord(after.Carry(&before.Rule, c.Word(), now))
+		}
+	})
 }
 
-// ForgetSubject lets what a subject has used be dropped, because it no longer exists.
-func (s *Store) ForgetSubject(subject Subject) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.goneSubjects[subject] = struct{}{}
-	s.tidy()
-}
-
-// ReviveSubject takes back ForgetSubject, because it exists again.
-func (s *Store) ReviveSubject(subject Subject) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.goneSubjects, subject)
-}
-
-// ForgetLimit drops what was used of a limit, because it no longer exists.
-func (s *Store) ForgetLimit(id types.UID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, rate := range s.limits[id] {
-		s.goneCounters[rate.Counter] = struct{}{}
-	}
-	delete(s.limits, id)
-	s.tidy()
-}
-
-// Bucket is where a subject's requests are counted against a rate: the same one each time.
+// Bucket is where a subject's requests are counted against a rule: the same one each time.
 func (s *Store) Bucket(counter Counter, subject Subject) *limit.Bucket {
-	if bucket := s.table.Load().find(counter, subject); bucket != nil {
-		return bucket
+	if c := s.cells.Load().find(counter, subject); c != nil {
+		return &c.Bucket
 	}
-	return s.make(counter, subject)
-}
-
-func (s *Store) make(counter Counter, subject Subject) *limit.Bucket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.table.Load()
-	if bucket := t.find(counter, subject); bucket != nil {
-		return bucket
+	return &s.make(counter, subject).Bucket
+}
+
+// Slots are where a subject's requests under way are held against a rule: the same ones each time.
+func (s *Store) Slots(counter Counter, subject Subject) *limit.Slots {
+	if slots := s.slots.Load().find(counter, subject); slots != nil {
+		return slots
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.slots.Load()
+	if slots := t.find(counter, subject); slots != nil {
+		return slots
+	}
+	if t.full() {
+		t = t.rebuilt(s.keeps)
+		s.slots.Store(t)
+	}
+	slots := &limit.Slots{}
+	t.put(counter, subject, slots)
+	return slots
+}
+
+func (s *Store) make(counter Counter, subject Subject) *cell {
+	t := s.cells.Load()
+	if c := t.find(counter, subject); c != nil {
+		return c
 	}
 	if t.full() {
 		t = s.rebuild(t)
 	}
 	if len(s.spare) == 0 {
-		s.spare = make([]limit.Bucket, bucketsAtOnce)
+		s.spare = make([]cell, cellsAtOnce)
 	}
-	bucket := &s.spare[0]
+	c := &s.spare[0]
 	s.spare = s.spare[1:]
-	t.put(counter, subject, bucket)
-	return bucket
+	t.put(counter, subject, c)
+	return c
 }
 
-// Buckets are made some at once: alone, each would cost a word for the allocator too.
-const bucketsAtOnce = 256
-
-// What is gone is looked for only once there is this much of it: a rebuild looks at all buckets.
-const tidyAfter = 1024
-
-func (s *Store) tidy() {
-	gone := len(s.goneSubjects) + len(s.goneCounters)
-	if gone >= tidyAfter && gone >= s.table.Load().used {
-		s.rebuild(s.table.Load())
-	}
-}
-
-// rebuild makes a table without what is gone, and with room for more.
-func (s *Store) rebuild(old *table) *table {
-	keep := func(counter Counter, subject Subject) bool {
-		_, counterGone := s.goneCounters[counter]
-		_, subjectGone := s.goneSubjects[subject]
-		return !counterGone && !subjectGone
-	}
-	fresh := old.rebuilt(keep)
-	clear(s.goneCounters)
-	clear(s.goneSubjects)
-	s.table.Store(fresh)
-	return fresh
-}
+// Cells are made some at once: alone, each would cost a word for the allocator too.
+const cellsAtOnce = 256

@@ -14,15 +14,24 @@ import (
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func perMinute(n int64) limit.Rate { return limit.Rate{Requests: n, Per: time.Minute} }
-func perHour(n int64) limit.Rate   { return limit.Rate{Requests: n, Per: time.Hour} }
-func bursting(n int64) limit.Rate  { return limit.Rate{Requests: n, Burst: n, Per: time.Minute} }
+func perMinute(n int64) limit.Rule { return limit.Rule{Max: n, Per: time.Minute} }
+func perHour(n int64) limit.Rule   { return limit.Rule{Max: n, Per: time.Hour} }
+func bursting(n int64) limit.Rule {
+	return limit.Rule{Kind: limit.Tokens, Max: n, Burst: n, Per: time.Minute}
+}
 
 // define sets the rates of a limit, and forgets those that are gone.
-func define(s *Store, id types.UID, rates ...limit.Rate) []Rate {
-	fresh, gone := s.Define(id, rates)
+func define(s *Store, id types.UID, rules ...limit.Rule) []Rule {
+	fresh, gone := s.Define(id, rules, now)
 	s.Forget(gone)
 	return fresh
+}
+
+var lastSubject Subject
+
+func newSubject() Subject {
+	lastSubject++
+	return lastSubject
 }
 
 type counted struct {
@@ -31,27 +40,27 @@ type counted struct {
 }
 
 // used is how many requests each rate has admitted from a subject.
-func used(s *Store, rates []Rate, subject Subject) []int64 {
+func used(s *Store, rates []Rule, subject Subject) []int64 {
 	var counts []int64
 	for _, rate := range rates {
-		result := rate.Take(s.Bucket(rate.Counter, subject), now, 0)
+		result := rate.Look(s.Bucket(rate.Counter, subject), now)
 		counts = append(counts, result.Limit-result.Remaining)
 	}
 	return counts
 }
 
-func take(s *Store, rates []Rate, subject Subject, n int64) {
+func take(s *Store, rates []Rule, subject Subject, n int64) {
 	var attached []limit.Attached
 	for _, rate := range rates {
-		attached = append(attached, limit.Attached{Rate: rate.Rate, Bucket: s.Bucket(rate.Counter, subject)})
+		attached = append(attached, limit.Attached{Rule: &rate.Rule, Bucket: s.Bucket(rate.Counter, subject)})
 	}
-	limit.TakeAll(attached, now, n, nil)
+	limit.TakeAll(attached, now, limit.Cost{Requests: n}, nil)
 }
 
 func TestASubjectKeepsItsBuckets(t *testing.T) {
 	s := NewStore()
 	rates := define(s, "limit", perMinute(10))
-	key, other := s.NewSubject(), s.NewSubject()
+	key, other := newSubject(), newSubject()
 	take(s, rates, key, 3)
 
 	if got := used(s, rates, key); !slices.Equal(got, []int64{3}) {
@@ -60,30 +69,33 @@ func TestASubjectKeepsItsBuckets(t *testing.T) {
 	if got := used(s, rates, other); !slices.Equal(got, []int64{0}) {
 		t.Errorf("another subject: used %v, want 0", got)
 	}
-	if got := used(s, rates, s.NewSubject()); !slices.Equal(got, []int64{0}) {
+	if got := used(s, rates, newSubject()); !slices.Equal(got, []int64{0}) {
 		t.Errorf("made anew: used %v, want 0", got)
 	}
 }
 
 func TestAnEditHandsOutNoNewAllowance(t *testing.T) {
 	tests := map[string]struct {
-		before, after []limit.Rate
+		before, after []limit.Rule
 		want          []int64 // of 3 taken before
 	}{
-		"more requests":                      {[]limit.Rate{perMinute(5)}, []limit.Rate{perMinute(10)}, []int64{3}},
-		"another span":                       {[]limit.Rate{perMinute(5)}, []limit.Rate{perHour(5)}, []int64{3}},
-		"a rate put before":                  {[]limit.Rate{perMinute(5)}, []limit.Rate{perHour(50), perMinute(5)}, []int64{0, 3}},
-		"a rate put after":                   {[]limit.Rate{perMinute(5)}, []limit.Rate{perMinute(5), perHour(50)}, []int64{3, 0}},
-		"the order changed":                  {[]limit.Rate{perMinute(5), perHour(9)}, []limit.Rate{perHour(8), perMinute(7)}, []int64{3, 3}},
-		"one of two taken away":              {[]limit.Rate{perMinute(5), perHour(9)}, []limit.Rate{perHour(9)}, []int64{3}},
-		"the same rate twice":                {[]limit.Rate{perMinute(5)}, []limit.Rate{perMinute(5), perMinute(5)}, []int64{3, 0}},
-		"a span made a token bucket is new":  {[]limit.Rate{perMinute(5)}, []limit.Rate{bursting(5)}, []int64{0}},
-		"a token bucket with a larger burst": {[]limit.Rate{bursting(5)}, []limit.Rate{{Requests: 5, Burst: 9, Per: time.Minute}}, []int64{3}},
+		"more requests":                       {[]limit.Rule{perMinute(5)}, []limit.Rule{perMinute(10)}, []int64{3}},
+		"another span":                        {[]limit.Rule{perMinute(5)}, []limit.Rule{perHour(5)}, []int64{3}},
+		"a rate put before":                   {[]limit.Rule{perMinute(5)}, []limit.Rule{perHour(50), perMinute(5)}, []int64{0, 3}},
+		"a rate put after":                    {[]limit.Rule{perMinute(5)}, []limit.Rule{perMinute(5), perHour(50)}, []int64{3, 0}},
+		"the order changed":                   {[]limit.Rule{perMinute(5), perHour(9)}, []limit.Rule{perHour(8), perMinute(7)}, []int64{3, 3}},
+		"one of two taken away":               {[]limit.Rule{perMinute(5), perHour(9)}, []limit.Rule{perHour(9)}, []int64{3}},
+		"the same rate twice":                 {[]limit.Rule{perMinute(5)}, []limit.Rule{perMinute(5), perMinute(5)}, []int64{3, 0}},
+		"a span made a token bucket":          {[]limit.Rule{perMinute(5)}, []limit.Rule{bursting(5)}, []int64{3}},
+		"a token bucket made a span":          {[]limit.Rule{bursting(5)}, []limit.Rule{perHour(5)}, []int64{3}},
+		"a token bucket that flows faster":    {[]limit.Rule{bursting(5)}, []limit.Rule{{Kind: limit.Tokens, Max: 500, Burst: 5, Per: time.Minute}}, []int64{3}},
+		"a rate given another burst and span": {[]limit.Rule{bursting(5)}, []limit.Rule{{Kind: limit.Tokens, Max: 5, Burst: 50, Per: time.Hour}}, []int64{3}},
+		"a token bucket with a larger burst":  {[]limit.Rule{bursting(5)}, []limit.Rule{{Kind: limit.Tokens, Max: 5, Burst: 9, Per: time.Minute}}, []int64{3}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := NewStore()
-			key := s.NewSubject()
+			key := newSubject()
 			take(s, define(s, "limit", test.before...), key, 3)
 			if got := used(s, define(s, "limit", test.after...), key); !slices.Equal(got, test.want) {
 				t.Errorf("used %v, want %v", got, test.want)
@@ -94,7 +106,7 @@ func TestAnEditHandsOutNoNewAllowance(t *testing.T) {
 
 func TestALimitThatWasForgottenCountsAnew(t *testing.T) {
 	s := NewStore()
-	key := s.NewSubject()
+	key := newSubject()
 	take(s, define(s, "limit", perMinute(5)), key, 3)
 	s.ForgetLimit("limit")
 	if got := used(s, define(s, "limit", perMinute(5)), key); !slices.Equal(got, []int64{0}) {
@@ -109,7 +121,7 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 		s := NewStore()
 		var (
 			subjects []Subject
-			limits   = map[types.UID][]Rate{}
+			limits   = map[types.UID][]Rule{}
 			want     = map[counted]int64{} // what was taken
 		)
 		t.Repeat(map[string]func(*rapid.T){
@@ -120,7 +132,7 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 					delete(limits, uid)
 					return
 				}
-				limits[uid] = define(s, uid, rapid.SliceOfN(rapid.SampledFrom([]limit.Rate{perMinute(1e6), perHour(1e6)}), 0, 3).Draw(t, "rates")...)
+				limits[uid] = define(s, uid, rapid.SliceOfN(rapid.SampledFrom([]limit.Rule{perMinute(1e6), perHour(1e6)}), 0, 3).Draw(t, "rates")...)
 			},
 			"a subject": func(t *rapid.T) {
 				if len(subjects) > 0 && rapid.Bool().Draw(t, "forget") {
@@ -128,11 +140,11 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 					subjects = subjects[1:]
 					return
 				}
-				subjects = append(subjects, s.NewSubject())
+				subjects = append(subjects, newSubject())
 			},
 			"requests": func(t *rapid.T) {
 				for range rapid.IntRange(1, 100).Draw(t, "subjects") {
-					subjects = append(subjects, s.NewSubject())
+					subjects = append(subjects, newSubject())
 				}
 				for _, subject := range subjects {
 					for _, rates := range limits {
@@ -146,15 +158,15 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 			"tidying": func(*rapid.T) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				s.rebuild(s.table.Load())
+				s.rebuild(s.cells.Load())
 			},
 			"": func(t *rapid.T) {
 				for _, subject := range subjects {
 					for _, rates := range limits {
 						for _, rate := range rates {
-							b := s.table.Load().find(rate.Counter, subject)
+							b := s.cells.Load().find(rate.Counter, subject)
 							if taken := want[counted{rate.Counter, subject}]; (b != nil) != (taken > 0) ||
-								b != nil && rate.Take(b, now, 0).Remaining != rate.Requests-taken {
+								b != nil && rate.Look(&b.Bucket, now).Remaining != rate.Max-taken {
 								t.Fatalf("of %d taken nothing is known", taken)
 							}
 						}
@@ -165,8 +177,8 @@ func TestBucketsLastAsLongAsWhatTheyCount(t *testing.T) {
 		for _, subject := range subjects {
 			s.ForgetSubject(subject)
 		}
-		s.rebuild(s.table.Load())
-		if left := s.table.Load().used; left > 0 {
+		s.rebuild(s.cells.Load())
+		if left := s.cells.Load().used; left > 0 {
 			t.Fatalf("%d buckets are kept for nobody", left)
 		}
 	})
@@ -178,7 +190,7 @@ func TestOneBucketForAll(t *testing.T) {
 	rates := define(s, "limit", perMinute(1e6))
 	subjects := make([]Subject, 1000)
 	for i := range subjects {
-		subjects[i] = s.NewSubject()
+		subjects[i] = newSubject()
 	}
 	var workers sync.WaitGroup
 	for range 4 {

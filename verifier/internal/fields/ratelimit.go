@@ -17,7 +17,14 @@ func AppendRateLimitPolicy(b []byte, d *verifier.Decision) []byte {
 	for i := range d.Limits.Len() {
 		l := d.Limits.At(i)
 		b = appendItem(b, &d.Limits, i)
-		b = strconv.AppendInt(append(b, ";q="...), l.Requests, 10)
+		b = strconv.AppendInt(append(b, ";q="...), l.Max, 10)
+		switch l.Kind {
+		case verifier.LimitConcurrency:
+			b = append(b, `;qu="concurrent-requests"`...)
+			continue // it has no window
+		case verifier.LimitBudget:
+			b = append(b, `;qu="microcents"`...)
+		}
 		b = strconv.AppendInt(append(b, ";w="...), seconds(l.Per), 10)
 	}
 	return b
@@ -37,7 +44,7 @@ func AppendRateLimit(b []byte, d *verifier.Decision) []byte {
 // AppendRetryAfter appends Retry-After, in seconds, where a decision asks for patience; nothing
 // where it does not. It is never zero, which would ask to be tried again at once.
 func AppendRetryAfter(b []byte, d *verifier.Decision) []byte {
-	if d.Status != http.StatusTooManyRequests {
+	if d.RetryAfter == 0 && d.Status != http.StatusTooManyRequests {
 		return b
 	}
 	return strconv.AppendInt(b, max(1, seconds(d.RetryAfter)), 10)
@@ -56,7 +63,7 @@ func appendItem(b []byte, limits *verifier.Limits, i int) []byte {
 	return append(b, '"')
 }
 
-// AppendLimitName names a limit: after its span; where another has the same, after its KeyLimit
+// AppendLimitName names a limit: after its span or period; where another has the same, after its KeyLimit
 // too; and where even then two are alike, with a number.
 func AppendLimitName(b []byte, limits *verifier.Limits, i int) []byte {
 	return appendName(b, limits, i, func(b []byte, name string) []byte { return append(b, name...) })
@@ -65,12 +72,12 @@ func AppendLimitName(b []byte, limits *verifier.Limits, i int) []byte {
 func appendName(b []byte, limits *verifier.Limits, i int, appendText func([]byte, string) []byte) []byte {
 	var (
 		one    = limits.At(i)
-		spans  int // limits of this span
-		before int // limits before this one of its name and span
+		spans  int // limits of this rule
+		before int // limits before this one of its name and rule
 	)
 	for j := range limits.Len() {
 		other := limits.At(j)
-		if other.Per != one.Per {
+		if !AlikeRules(other, one) {
 			continue
 		}
 		spans++
@@ -81,11 +88,42 @@ func appendName(b []byte, limits *verifier.Limits, i int, appendText func([]byte
 	if spans > 1 {
 		b = append(appendText(b, one.Name), '-')
 	}
-	b = AppendSpan(b, one.Per)
+	b = AppendRule(b, one)
 	if before > 0 {
 		b = strconv.AppendInt(append(b, '-'), int64(before)+1, 10)
 	}
 	return b
+}
+
+// AlikeRules says whether AppendRule calls two limits the same.
+func AlikeRules(a, b *verifier.Limit) bool {
+	return className(a.Kind) == className(b.Kind) && a.Reset == b.Reset &&
+		(a.Per == b.Per || a.Kind >= verifier.LimitQuota)
+}
+
+// className is empty for limits that are called after their span or period alone.
+func className(kind verifier.LimitKind) string {
+	switch kind {
+	case verifier.LimitQuota:
+		return "quota"
+	case verifier.LimitBudget:
+		return "budget"
+	case verifier.LimitConcurrency:
+		return "concurrency"
+	}
+	return ""
+}
+
+// AppendRule appends what people call a rule: minute, monthly-quota, daily-budget or concurrency.
+func AppendRule(b []byte, l *verifier.Limit) []byte {
+	switch class := className(l.Kind); {
+	case class == "":
+		return AppendSpan(b, l.Per)
+	case l.Kind == verifier.LimitConcurrency:
+		return append(b, class...)
+	default:
+		return append(append(b, [...]string{"monthly-", "weekly-", "daily-"}[l.Reset]...), class...)
+	}
 }
 
 // AppendSpan appends what people call a span: minute, or 30s.
