@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -72,11 +73,29 @@ func (d Directory) open(p parts) (follower, error) {
 // Run keeps the keys true until the context ends. It returns sooner only with a fault that it
 // cannot mend; that an API server is away is none.
 func (v *Verifier) Run(ctx context.Context) error {
+	if v.keeper != nil {
+		var keeping sync.WaitGroup
+		keeping.Go(func() { v.keeper.Run(ctx) })
+		defer v.keepRest(ctx, &keeping)
+	}
 	if v.keys == nil {
 		<-ctx.Done()
 		return nil
 	}
 	return v.keys.Run(ctx)
+}
+
+// keepTimeout is what a disk gets to take what was counted last.
+const keepTimeout = 10 * time.Second
+
+// keepRest keeps what was counted last, once nothing is counted any more: whoever ends Run has closed the doors.
+func (v *Verifier) keepRest(ctx context.Context, keeping *sync.WaitGroup) {
+	keeping.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+	defer cancel()
+	if err := v.keeper.Keep(ctx); err != nil {
+		v.log.Error(err, "What was used of the limits last is lost")
+	}
 }
 
 // Ready says what is missing before keys are known, and then nil. Until then a good key would be

@@ -15,8 +15,10 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/once"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/throttle"
@@ -37,6 +39,8 @@ type Options struct {
 	// Index holds keys that somebody else keeps true; it is set instead of a Source, within this
 	// module.
 	Index *keyindex.Index
+	// Counts keeps what is used of the limits over restarts; nil: nobody does. It is for this module.
+	Counts local.Disk
 	// Log gets what an operator should know; the zero Logger keeps it to itself.
 	Log logr.Logger
 	// Recorder is told of decisions; nil: nobody is.
@@ -66,10 +70,12 @@ const (
 
 // Verifier decides. Its methods may be called from any goroutine.
 type Verifier struct {
+	log      logr.Logger
 	index    *keyindex.Index
 	recorder Recorder
 	now      func() time.Time
 	metrics  *metrics
+	keeper   *local.Keeper   // nil: what is used of the limits is kept in memory alone
 	keys     follower        // nil: somebody else keeps the index true
 	reports  *once.Table     // requests that were reported
 	shared   *shared         // nil: limits are counted in this process alone
@@ -82,7 +88,7 @@ func New(o Options) (*Verifier, error) {
 	if (o.Source == nil) == (o.Index == nil) {
 		return nil, errors.New("verifier: set Options.Source to a Cluster or a Directory, or there is nothing to verify keys against")
 	}
-	v := &Verifier{index: o.Index, recorder: o.Recorder, now: o.Now, reports: once.New(reportsWindow, rememberedReports)}
+	v := &Verifier{log: o.Log, index: o.Index, recorder: o.Recorder, now: o.Now, reports: once.New(reportsWindow, rememberedReports)}
 	if v.now == nil {
 		v.now = time.Now
 	}
@@ -93,6 +99,12 @@ func New(o Options) (*Verifier, error) {
 		v.index.UseClock(v.now)
 		var err error
 		if v.keys, err = o.Source.open(parts{v.index, o.Log, o.Registerer, v.now}); err != nil {
+			return nil, err
+		}
+	}
+	if o.Counts != nil {
+		var err error
+		if v.keeper, err = local.Restore(context.Background(), v.index.Buckets(), o.Counts, clock.RealClock{}, o.Log.WithName("limits")); err != nil {
 			return nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+	_ "time/tzdata" // a limit holds also where the machine knows no time zones
 )
 
 // Reset is how often a Calendar begins anew.

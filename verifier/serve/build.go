@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/utils/clock"
 
+	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
@@ -41,7 +42,7 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	decider, err := verifier.New(verifier.Options{
-		Source: sourceOf(o), Recorder: recorder, Registerer: registry, Log: o.Log,
+		Source: sourceOf(o), Recorder: recorder, Counts: p.counts(), Registerer: registry, Log: o.Log,
 		InvalidKeysPerMinute: o.InvalidKeysPerMinute,
 	})
 	if err != nil {
@@ -63,6 +64,14 @@ func (p *process) buildRecorder(ctx context.Context, o Options, registry prometh
 	}
 	p.recorder, err = usagerecorder.New(p.store, clock.RealClock{}, registry, o.Log.WithName("usage"))
 	return p.recorder, err
+}
+
+// counts is where what is used of the limits is kept: with the usage.
+func (p *process) counts() local.Disk {
+	if p.store == nil {
+		return nil
+	}
+	return p.store
 }
 
 func sourceOf(o Options) verifier.Source {

@@ -35,6 +35,7 @@ func (s *Store) ForgetLimit(id types.UID) {
 		s.goneCounters[rule.Counter] = struct{}{}
 	}
 	delete(s.limits, id)
+	s.edition++
 	s.tidy()
 }
 

@@ -57,6 +57,7 @@ type Store struct {
 
 	mu           sync.Mutex // guards all below, and orders the writing of the tables
 	limits       map[types.UID][]Rule
+	edition      int // of the limits
 	lastCounter  Counter
 	goneCounters map[Counter]struct{}
 	goneSubjects map[Subject]struct{}
@@ -103,6 +104,7 @@ func (s *Store) Define(id types.UID, rules []limit.Rule, now time.Time) (fresh [
 		}
 	}
 	s.limits[id] = fresh
+	s.edition++
 	return fresh, gone
 }
 
@@ -159,6 +161,7 @@ func (s *Store) Slots(counter Counter, subject Subject) *limit.Slots {
 	return slots
 }
 
+// make finds a cell, or makes it.
 func (s *Store) make(counter Counter, subject Subject) *cell {
 	t := s.cells.Load()
 	if c := t.find(counter, subject); c != nil {

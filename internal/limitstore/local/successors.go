@@ -31,18 +31,13 @@ func successors(old []Rule, fresh []limit.Rule) []int {
 	return origin
 }
 
-// kindNames are part of names that are kept on disk and shared with other verifiers.
-var kindNames = map[limit.Kind]string{
-	limit.Span: "span", limit.Tokens: "tokens", limit.Quota: "quota", limit.Budget: "budget", limit.Concurrency: "concurrency",
-}
-
 // ruleNames names the rules of a limit, the same way in every verifier that knows of them: by what they count and in
 // which span, so that neither another number nor another order makes another rule of one.
 func ruleNames(rules []limit.Rule) []string {
 	names := make([]string, len(rules))
 	alike := map[string]int{}
 	for i := range rules {
-		name := kindNames[rules[i].Kind]
+		name := rules[i].Kind.String()
 		if rules[i].Kind == limit.Span || rules[i].Kind == limit.Tokens {
 			name += "-" + rules[i].Per.String()
 		}

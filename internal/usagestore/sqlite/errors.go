@@ -24,7 +24,7 @@ func (s *Store) explain(err error) error {
 	// The lower byte is the primary code, the rest tells variants of it apart.
 	switch failure.Code() & 0xff {
 	case codes.SQLITE_NOTADB, codes.SQLITE_CORRUPT:
-		return fmt.Errorf("usage database %s is damaged or is no SQLite database (%w): move it and its -wal and -shm files aside, or restore a copy, and start again; without it counting begins at zero, and keys and their limits are not affected", s.path, err)
+		return fmt.Errorf("usage database %s is damaged or is no SQLite database (%w): move it and its -wal and -shm files aside, or restore a copy, and start again; without it usage and what is used of the limits are counted from zero, and keys are not affected", s.path, err)
 	case codes.SQLITE_CANTOPEN, codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_AUTH:
 		return fmt.Errorf("usage database %s cannot be written (%w): its folder must exist and, like the file, be writable for the verifier's user, or name another file with --usage-db", s.path, err)
 	case codes.SQLITE_FULL:

@@ -62,6 +62,9 @@ func (s *Store) RunExpiry(ctx context.Context, clock clock.WithTicker, failed fu
 		if _, err := s.Expire(ctx, clock.Now()); err != nil && ctx.Err() == nil {
 			failed(err)
 		}
+		if err := s.ExpireCounts(ctx, clock.Now()); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
 		select {
 		case <-ctx.Done():
 			return
