@@ -44,6 +44,7 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{index: indextest.New(), ledger: &ledger{}, now: now}
+	f.index.UseClock(func() time.Time { return f.now })
 	var err error
 	f.Verifier, err = verifier.New(verifier.Options{Index: f.index, Recorder: f.ledger, Now: func() time.Time { return f.now }})
 	if err != nil {
