@@ -15,6 +15,8 @@ type Limit struct {
 	// Group is zero where a request is refused that does not fit. Any other number is that of a KeyLimit that
 	// is tried in shadow; its rules stand together.
 	Group int
+	// Shared names the rule to other verifiers, in whose limits it may be.
+	Shared string
 	// Strict asks for a round trip with each request where limits are shared.
 	Strict bool
 	shared local.Subject // whose requests are counted; 0: the key's own
@@ -84,6 +86,7 @@ func (a *attachment) addRules(name string, l *keyLimit, subject local.Subject) {
 	for _, rule := range l.rules {
 		*into = append(*into, Limit{
 			Name: name, ID: l.object.UID, Rule: rule, Group: group, shared: subject,
+			Shared: string(l.object.UID) + "/" + rule.Name,
 			Strict: l.object.Spec.Consistency == v1alpha1.ConsistencyStrict,
 		})
 	}

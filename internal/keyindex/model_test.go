@@ -75,29 +75,39 @@ func (c cluster) answer(h token.Hash) answer {
 	}
 	a.End = oldest.End(&k.Spec)
 
-	hold := func(refs []v1alpha1.LocalReference, referrer types.UID) {
+	hold := func(refs []v1alpha1.LocalReference, referrer string) {
 		for _, ref := range refs {
 			l := c.limits[ref.Name]
 			if l == nil || l.Spec.Enabled != nil && !*l.Spec.Enabled {
 				continue
 			}
-			subject := k.UID
+			subject := string(k.UID)
 			if l.Spec.Sharing == v1alpha1.SharingShared {
 				subject = referrer
 			}
 			for i, rate := range l.Spec.Rates {
-				if line := fmt.Sprintf("%s %s[%d] %d %s", subject, l.UID, i, rate.Requests, rate.Per.Duration); !slices.Contains(a.Limits, line) {
+				if line := fmt.Sprintf("%s %s[%d] %d %s %s", subject, l.UID, i, rate.Requests, rate.Per.Duration, l.Spec.Mode); !slices.Contains(a.Limits, line) {
 					a.Limits = append(a.Limits, line)
 				}
 			}
 		}
 	}
-	hold(k.Spec.LimitRefs, k.UID)
+	hold(k.Spec.LimitRefs, string(k.UID))
 	if account != nil {
-		hold(account.Spec.LimitRefs, account.UID)
+		hold(account.Spec.LimitRefs, string(account.UID))
 	}
 	if w != nil {
-		hold(w.Spec.LimitRefs, w.UID)
+		hold(w.Spec.LimitRefs, string(w.UID))
+		for _, e := range w.Spec.Entities {
+			if k.Spec.Entity != nil && e.Kind == k.Spec.Entity.Kind && e.ID == k.Spec.Entity.ID {
+				hold(e.LimitRefs, "entity of "+string(w.UID))
+			}
+		}
+		for _, d := range w.Spec.Departments {
+			if k.Spec.Entity != nil && d.Name == k.Spec.Entity.Department {
+				hold(d.LimitRefs, "department of "+string(w.UID))
+			}
+		}
 	}
 	slices.Sort(a.Limits)
 	return a
@@ -125,7 +135,7 @@ func ask(x *Index, h token.Hash) answer {
 		object := x.limits[in(l.Name)].object
 		for i, rule := range x.limits[in(l.Name)].rules {
 			if rule.Counter == l.Counter {
-				a.Limits = append(a.Limits, fmt.Sprintf("%s %s[%d] %d %s", x.uidOf(l.shared, entry), object.UID, i, l.Max, l.Per))
+				a.Limits = append(a.Limits, fmt.Sprintf("%s %s[%d] %d %s %s", x.uidOf(l.shared, entry), object.UID, i, l.Max, l.Per, modes[l.Group > 0]))
 			}
 		}
 	}
@@ -133,19 +143,30 @@ func ask(x *Index, h token.Hash) answer {
 	return a
 }
 
+var modes = map[bool]v1alpha1.LimitMode{false: v1alpha1.ModeEnforce, true: v1alpha1.ModeShadow}
+
 // uidOf tells whose requests a limit counts.
-func (x *Index) uidOf(shared local.Subject, entry Entry) types.UID {
+func (x *Index) uidOf(shared local.Subject, entry Entry) string {
 	if shared == 0 {
-		return types.UID(entry.Key.ID.String())
+		return entry.Key.ID.String()
 	}
+	e := entry.Class.Entity
 	for _, w := range x.workspaces {
-		if w.object != nil && w.subject == shared {
-			return w.object.UID
+		if w.object == nil {
+			continue
+		}
+		switch uid := string(w.object.UID); shared {
+		case w.subject:
+			return uid
+		case local.SubjectOf("entity", uid, e.Kind, e.ID):
+			return "entity of " + uid
+		case local.SubjectOf("department", uid, e.Department):
+			return "department of " + uid
 		}
 	}
 	for _, a := range x.accounts {
 		if a.object != nil && a.subject == shared {
-			return a.object.UID
+			return string(a.object.UID)
 		}
 	}
 	return "nobody"
@@ -189,6 +210,10 @@ func drawWorkspace(t *rapid.T) *v1alpha1.Workspace {
 	w := &v1alpha1.Workspace{ObjectMeta: drawMeta(t, "w")}
 	w.Spec.Suspended = rapid.Bool().Draw(t, "suspended")
 	w.Spec.LimitRefs = drawRefs(t)
+	if rapid.Bool().Draw(t, "limits of entities") {
+		w.Spec.Entities = []v1alpha1.EntityLimits{{Kind: "Agent", ID: "1", LimitRefs: drawRefs(t)}}
+		w.Spec.Departments = []v1alpha1.DepartmentLimits{{Name: "1", LimitRefs: drawRefs(t)}}
+	}
 	if rapid.Bool().Draw(t, "with a catalogue") {
 		w.Spec.Scopes = []v1alpha1.ScopeDefinition{{Name: "a", Implies: []v1alpha1.Scope{rapid.SampledFrom([]v1alpha1.Scope{"a.b", "b"}).Draw(t, "implied")}}}
 	}
@@ -206,6 +231,7 @@ func drawLimit(t *rapid.T) *v1alpha1.KeyLimit {
 	enabled := rapid.Bool().Draw(t, "enabled")
 	l.Spec.Enabled = &enabled
 	l.Spec.Sharing = rapid.SampledFrom([]v1alpha1.Sharing{v1alpha1.SharingPerKey, v1alpha1.SharingShared}).Draw(t, "sharing")
+	l.Spec.Mode = rapid.SampledFrom([]v1alpha1.LimitMode{v1alpha1.ModeEnforce, v1alpha1.ModeShadow}).Draw(t, "mode")
 	for range rapid.IntRange(1, 2).Draw(t, "rates") {
 		l.Spec.Rates = append(l.Spec.Rates, v1alpha1.Rate{
 			Requests: rapid.Int64Range(1, 3).Draw(t, "requests"),
@@ -221,6 +247,10 @@ func drawKey(t *rapid.T) *v1alpha1.ApiKey {
 	if rapid.Bool().Draw(t, "of an account") {
 		account := drawRef(t, "a")
 		k.Spec.ServiceAccountRef = &account
+	}
+	if rapid.Bool().Draw(t, "of an entity") {
+		id := rapid.SampledFrom([]v1alpha1.EntityID{"1", "2"})
+		k.Spec.Entity = &v1alpha1.Entity{Kind: "Agent", ID: id.Draw(t, "entity"), Department: id.Draw(t, "department")}
 	}
 	if rapid.Bool().Draw(t, "ends") {
 		k.Spec.TTL = &metav1.Duration{Duration: time.Hour}

@@ -112,8 +112,31 @@ func SetLimit(x *keyindex.Index, name string, requests int64, per time.Duration,
 	if burst > 0 {
 		rate.Burst = &burst
 	}
-	x.SetKeyLimit(&v1alpha1.KeyLimit{
-		ObjectMeta: Meta("limit", name),
-		Spec:       v1alpha1.KeyLimitSpec{Rates: []v1alpha1.Rate{rate}},
-	})
+	SetKeyLimit(x, name, v1alpha1.KeyLimitSpec{Rates: []v1alpha1.Rate{rate}})
+}
+
+// SetKeyLimit declares a KeyLimit of any kind.
+func SetKeyLimit(x *keyindex.Index, name string, spec v1alpha1.KeyLimitSpec) {
+	x.SetKeyLimit(&v1alpha1.KeyLimit{ObjectMeta: Meta("limit", name), Spec: spec})
+}
+
+// Quota is so many requests in each period.
+func Quota(requests int64, reset v1alpha1.ResetPeriod) v1alpha1.KeyLimitSpec {
+	return v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{Requests: &requests, ResetPeriod: reset}}
+}
+
+// Budget is so many microcents in each period.
+func Budget(microcents int64, reset v1alpha1.ResetPeriod) v1alpha1.KeyLimitSpec {
+	return v1alpha1.KeyLimitSpec{Quota: &v1alpha1.Quota{SpendMicrocents: &microcents, ResetPeriod: reset}}
+}
+
+// Concurrency is so many requests at once, each for no longer than a minute.
+func Concurrency(requests int64) v1alpha1.KeyLimitSpec {
+	return v1alpha1.KeyLimitSpec{Concurrency: &v1alpha1.Concurrency{Requests: requests}}
+}
+
+// Shadow is a limit that only counts what it would refuse.
+func Shadow(spec v1alpha1.KeyLimitSpec) v1alpha1.KeyLimitSpec {
+	spec.Mode = v1alpha1.ModeShadow
+	return spec
 }
