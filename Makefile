@@ -30,9 +30,10 @@ run: build ## Run all of Claviger on this machine; ARGS=--help lists flags
 	@exec bin/local $(ARGS)
 
 .PHONY: test
-test: control-plane gateways binary ## Run every test, on a real control plane; RACE=1 with the race detector
+test: control-plane gateways redis binary ## Run every test, on a real control plane; RACE=1 with the race detector
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_BINARY="$(CURDIR)/$(BINARY)" \
 		CLAVIGER_GATEWAYS="$$(hack/gateways/build.sh 2>/dev/null)" \
+		CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
 		go test $(RACE_FLAG) -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: test-unit
@@ -44,9 +45,11 @@ fuzz: ## Fuzz each parser for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: control-plane build ## Measure the verifier against the bare transports; ARGS=--help lists flags
+bench: control-plane redis build ## Measure the verifier against the bare transports; ARGS=--help lists flags
+	@hack/ratelimit/build.sh >/dev/null
 	@go build -o bin/bench ./test/bench
-	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" bin/bench --binary=bin/claviger $(ARGS)
+	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
+		CLAVIGER_RATELIMIT="$$(hack/ratelimit/build.sh 2>/dev/null)" bin/bench --binary=bin/claviger $(ARGS)
 
 .PHONY: lint
 lint: ## Check the code, and which package imports which
@@ -78,6 +81,10 @@ control-plane: ## Build the control plane for run and test, once
 .PHONY: gateways
 gateways: ## Get nginx, Caddy and Traefik for test, where they can be had
 	@hack/gateways/build.sh >/dev/null
+
+.PHONY: redis
+redis: ## Get Valkey or Redis for test and bench, where it can be had
+	@hack/redis/build.sh >/dev/null
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG

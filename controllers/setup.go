@@ -21,8 +21,8 @@ import (
 	"github.com/claviger-dev/claviger/controllers/workspace"
 )
 
-// reporter is the name under which Events are reported.
-const reporter = "claviger-operator"
+// Reporter is the name under which Events are reported.
+const Reporter = "claviger-operator"
 
 // defaultConcurrency is how many ApiKeys are reconciled at a time: each waits for the API server
 // most of the time.
@@ -59,7 +59,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Hashed:    hashed,
 		Live:      mgr.GetAPIReader(),
 		Writer:    writer,
-		Events:    mgr.GetEventRecorder(reporter),
+		Events:    mgr.GetEventRecorder(Reporter),
 		Clock:     o.Clock,
 	}
 	if err := keys.SetupWithManager(ctx, mgr, hashed, o.MaxConcurrentReconciles); err != nil {

@@ -118,7 +118,12 @@ type Limits struct {
 	length int
 	few    [fewLimits]Limit
 	more   []Limit
+	slots  bool
 }
+
+// UnderWay says of a request that may pass whether a limit, be it one in shadow, counts it for as long as it is under
+// way. Then Verifier.Report is for when it is over.
+func (l *Limits) UnderWay() bool { return l.slots }
 
 // Len is how many there are.
 func (l *Limits) Len() int { return l.length }

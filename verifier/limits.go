@@ -92,6 +92,9 @@ func slotNumber(id string) uint64 { return maphash.String(slotSeed, id) }
 func (c *counted) settle(stand *Limits, entry *keyindex.Entry, results []limit.Result, now time.Time) {
 	for i := range results {
 		l, result := &entry.Limits[i], &results[i]
+		if l.Kind == limit.Concurrency && result.Allowed {
+			stand.slots = true
+		}
 		switch {
 		case l.Group == 0:
 			stand.tell(l, result, now)

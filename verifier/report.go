@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
@@ -12,17 +13,43 @@ import (
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
-// Report is what became of a request that a Verify let pass.
+// Report is what became of a request that a Verify let pass. RequestID and the key must be there.
+//
+// Outcome, Error, Labels and Latency are for analytics: they are checked, and nothing keeps them yet.
 type Report struct {
-	// RequestID is the ID of the Request. Of several reports of one request by one key only the first counts.
+	// RequestID is the ID of the Request. Of several reports of one request by one key only the first
+	// counts, so it must not be for a client to choose: who sends the same ID again and again would pay once.
 	RequestID string
 	// Key is the key in plain text, or KeyID who it was: one of the two.
 	Key   string
 	KeyID KeyID
+	// ClientIP is where whoever presents the Key is. Reporting keys that there are not counts there, as
+	// presenting them to Verify does; where it is not known, and with a KeyID, which is no secret, it does not.
+	ClientIP netip.Addr
 	// SpendMicrocents is what the request cost, besides what was stated in its Cost. It is counted whether or not
 	// the budget holds it: the next request is refused then.
 	SpendMicrocents int64
+	// Outcome is how the request ended; empty: that is not known.
+	Outcome Outcome
+	// Error says why the Outcome is OutcomeFailure, in at most MaxText bytes.
+	Error string
+	// Labels are what the usage is told apart by.
+	Labels Labels
+	// Latency is how long the request took: at most MaxLatency, zero where it is not known.
+	Latency time.Duration
 }
+
+// Outcome is how a request ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeSuccess Outcome = "success"
+	OutcomeFailure Outcome = "failure"
+)
+
+// MaxLatency is how long a request can have taken.
+const MaxLatency = 24 * time.Hour
 
 // Reported is what a report changed.
 type Reported struct {
@@ -30,15 +57,25 @@ type Reported struct {
 	Again bool
 	// Limits is how the key's limits stand now.
 	Limits Limits
-	At     time.Time
+	// RetryAfter is how long to wait before the report is sent again, where that may be of use.
+	RetryAfter time.Duration
+	At         time.Time
 }
 
-// ErrUnknownKey is the error of a report about a key that there is not, or not any more.
-var ErrUnknownKey = errors.New("there is no such key; report with the key or the key ID of the decision")
+// What may be wrong besides the report itself.
+var (
+	// ErrUnknownKey is the error of a report about a key that there is not, or not any more.
+	ErrUnknownKey = errors.New("there is no such key; report with the key or the key ID of the decision")
+	// ErrTooManyUnknownKeys takes the place of ErrUnknownKey where too many such keys were presented before.
+	ErrTooManyUnknownKeys = errors.New("too many unknown keys came from this address; wait, and report with the key or the key ID of the decision")
+	// ErrLimitsUnavailable is the error of a report that was not counted because shared limits cannot be
+	// reached. It should be sent again.
+	ErrLimitsUnavailable = errors.New("limits cannot be counted right now; send the report again")
+)
 
 // Report counts what was known only after a request: what it cost, and that it is no longer under way. A report
-// that came too late for the second is no mistake. The error says what is wrong with the report, or that
-// shared limits cannot be reached; then it may be sent again.
+// that came too late for the second is no mistake. The error is one of the above, or says what is wrong with
+// the report.
 func (v *Verifier) Report(ctx context.Context, r Report) (reported Reported, err error) {
 	reported.At = v.now()
 	if err := r.validate(); err != nil {
@@ -46,12 +83,13 @@ func (v *Verifier) Report(ctx context.Context, r Report) (reported Reported, err
 	}
 	var entry keyindex.Entry
 	if !v.find(&r, &entry) {
-		return reported, ErrUnknownKey
+		return reported, v.unknown(&reported, &r)
 	}
 	if reported.Again = v.reports.Seen(entry.Key.ID, r.RequestID, reported.At); !reported.Again {
-		if err := v.charge(ctx, &entry, &r, reported.At); err != nil {
+		if reported.Again, err = v.charge(ctx, &entry, &r, reported.At); err != nil {
 			v.reports.Forget(entry.Key.ID, r.RequestID)
-			return reported, err
+			reported.RetryAfter = unavailableFor
+			return reported, fmt.Errorf("%w: %w", ErrLimitsUnavailable, err)
 		}
 	}
 	v.look(&reported.Limits, &entry, reported.At)
@@ -67,7 +105,37 @@ func (r *Report) validate() error {
 	case r.SpendMicrocents < 0 || r.SpendMicrocents > limit.MaxCounted:
 		return fmt.Errorf("spendMicrocents must be from 0 to %d", int64(limit.MaxCounted))
 	}
+	return r.validateOutcome()
+}
+
+func (r *Report) validateOutcome() error {
+	switch {
+	case r.Outcome != "" && r.Outcome != OutcomeSuccess && r.Outcome != OutcomeFailure:
+		return errors.New("outcome must be success or failure; leave it out where it is not known")
+	case r.Error != "" && r.Outcome != OutcomeFailure:
+		return errors.New("error says why a request failed; state the outcome failure, or leave it out")
+	case len(r.Error) > MaxText:
+		return tooLong("error")
+	case len(r.Labels.Tier) > MaxText:
+		return tooLong("labels.tier")
+	case len(r.Labels.Domain) > MaxText:
+		return tooLong("labels.domain")
+	case r.Latency < 0 || r.Latency > MaxLatency:
+		return fmt.Errorf("latencyMs must be from 0 to %d", MaxLatency.Milliseconds())
+	}
 	return nil
+}
+
+// unknown slows whoever tries keys by reporting them, as Verify does. A key ID is no secret to be guessed.
+func (v *Verifier) unknown(reported *Reported, r *Report) error {
+	if r.Key != "" {
+		if wait, throttled := v.sources.Failed(r.ClientIP, reported.At); throttled {
+			v.metrics.throttled.Inc()
+			reported.RetryAfter = wait
+			return ErrTooManyUnknownKeys
+		}
+	}
+	return ErrUnknownKey
 }
 
 // find finds the key that a report is about, in whatever state it is: what it used before it was
@@ -81,8 +149,8 @@ func (v *Verifier) find(r *Report, entry *keyindex.Entry) bool {
 		policy.Check(&policy.Request{}, &entry.Record, time.Time{}) != policy.CodeKeyInvalid
 }
 
-// charge counts a report against the limits of a key, in shadow or not.
-func (v *Verifier) charge(ctx context.Context, entry *keyindex.Entry, r *Report, now time.Time) error {
+// charge counts a report against the limits of a key, in shadow or not, unless another verifier did.
+func (v *Verifier) charge(ctx context.Context, entry *keyindex.Entry, r *Report, now time.Time) (again bool, err error) {
 	if v.shared != nil {
 		return v.shared.charge(ctx, entry, r, now)
 	}
@@ -97,5 +165,5 @@ func (v *Verifier) charge(ctx context.Context, entry *keyindex.Entry, r *Report,
 			attached.Slots.Release(number, now.UnixNano())
 		}
 	}
-	return nil
+	return false, nil
 }

@@ -78,6 +78,11 @@ func (v *Verifier) Run(ctx context.Context) error {
 		keeping.Go(func() { v.keeper.Run(ctx) })
 		defer v.keepRest(ctx, &keeping)
 	}
+	if v.shared != nil {
+		var sharing sync.WaitGroup
+		sharing.Go(func() { v.shared.run(ctx) })
+		defer sharing.Wait()
+	}
 	if v.keys == nil {
 		<-ctx.Done()
 		return nil

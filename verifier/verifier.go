@@ -39,6 +39,9 @@ type Options struct {
 	// Index holds keys that somebody else keeps true; it is set instead of a Source, within this
 	// module.
 	Index *keyindex.Index
+	// SharedLimits is where limits are counted together with other verifiers; nil: they are counted in this
+	// process alone.
+	SharedLimits *SharedLimits
 	// Counts keeps what is used of the limits over restarts; nil: nobody does. It is for this module.
 	Counts local.Disk
 	// Log gets what an operator should know; the zero Logger keeps it to itself.
@@ -105,6 +108,12 @@ func New(o Options) (*Verifier, error) {
 	if o.Counts != nil {
 		var err error
 		if v.keeper, err = local.Restore(context.Background(), v.index.Buckets(), o.Counts, clock.RealClock{}, o.Log.WithName("limits")); err != nil {
+			return nil, err
+		}
+	}
+	if o.SharedLimits != nil {
+		var err error
+		if v.shared, err = newShared(*o.SharedLimits, o.Log.WithName("limits"), o.Registerer); err != nil {
 			return nil, err
 		}
 	}

@@ -256,8 +256,9 @@ type KeyUsage struct {
 	// +optional
 	Total UsageCounts `json:"total,omitempty"`
 
-	// Remaining is what the tightest of the key's limits had left when the key was last
-	// used; at resetAt that limit is whole again.
+	// Remaining is how many requests the tightest of the key's limits had left when the key was
+	// last used; at resetAt that limit is whole again. Budgets are told apart from it, in
+	// remainingMicrocents.
 	// +optional
 	Remaining *int64 `json:"remaining,omitempty"`
 
@@ -265,6 +266,16 @@ type KeyUsage struct {
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	// +optional
 	ResetAt *metav1.Time `json:"resetAt,omitempty"`
+
+	// RemainingMicrocents is what was left of the key's budget when the key was last used, of several
+	// that of which the least was, in microcents: 100000000 of them are one dollar.
+	// +optional
+	RemainingMicrocents *int64 `json:"remainingMicrocents,omitempty"`
+
+	// BudgetResetAt is when the budget that RemainingMicrocents speaks of begins anew.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
+	// +optional
+	BudgetResetAt *metav1.Time `json:"budgetResetAt,omitempty"`
 
 	// Exhausted is the quota or budget that the key has used up, while it has.
 	// +optional
@@ -275,6 +286,12 @@ type KeyUsage struct {
 	// +optional
 	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
 }
+
+// The reasons of an ExhaustedLimit, and of the Event that tells when a key has come to that.
+const (
+	ReasonQuotaExhausted  = "QuotaExhausted"
+	ReasonBudgetExhausted = "BudgetExhausted"
+)
 
 // ExhaustedLimit is a quota or a budget that was used up.
 type ExhaustedLimit struct {

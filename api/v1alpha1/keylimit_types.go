@@ -171,7 +171,8 @@ type Concurrency struct {
 
 // LimitUsage is what the verifiers have counted of a limit. It follows within about a minute.
 type LimitUsage struct {
-	// ThrottledKeys are held back by a rate or by concurrency now: they were refused, and would be again.
+	// ThrottledKeys are held back by a rate or by concurrency now: they were refused, and would be
+	// again, or were within the last half minute.
 	// +optional
 	ThrottledKeys int32 `json:"throttledKeys"`
 

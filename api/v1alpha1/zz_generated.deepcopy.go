@@ -490,6 +490,15 @@ func (in *KeyUsage) DeepCopyInto(out *KeyUsage) {
 		in, out := &in.ResetAt, &out.ResetAt
 		*out = (*in).DeepCopy()
 	}
+	if in.RemainingMicrocents != nil {
+		in, out := &in.RemainingMicrocents, &out.RemainingMicrocents
+		*out = new(int64)
+		**out = **in
+	}
+	if in.BudgetResetAt != nil {
+		in, out := &in.BudgetResetAt, &out.BudgetResetAt
+		*out = (*in).DeepCopy()
+	}
 	if in.Exhausted != nil {
 		in, out := &in.Exhausted, &out.Exhausted
 		*out = new(ExhaustedLimit)

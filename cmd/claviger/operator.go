@@ -57,11 +57,11 @@ func operatorCommand() *cobra.Command {
 	flags.StringVar(&f.certSecret, "cert-secret", "claviger-certs", "Secret in the operator's namespace that the certificates are kept in")
 	flags.StringVar(&f.certs, "certs", certsSelf, "who makes the certificates: self, or external where cert-manager or somebody else mounts them into --cert-dir")
 	flags.StringSliceVar(&f.webhookDNSNames, "webhook-dns-names", nil, "further DNS names for the certificate, comma separated")
-	flags.StringVar(&f.verifierURL, "verifier-url", "https://claviger-verifier-admin.claviger-system.svc:8443", "the verifier's protected port, where usage is read; empty: usage is not shown in the status of keys")
+	flags.StringVar(&f.verifierURL, "verifier-url", "https://claviger-verifier-admin.claviger-system.svc:8443", "the verifier's protected port, where usage is read; empty: usage is not shown in the status of keys and limits")
 	flags.StringVar(&f.verifierCA, "verifier-ca", "", "file with the authority of the verifier's certificate (default <cert-dir>/ca.crt)")
 	flags.StringVar(&f.verifierToken, "verifier-token-file", "/var/run/secrets/claviger.dev/verifier/token", "file with a token of the operator's service account for the audience "+usagefeed.Audience+", to show to the verifier")
 	flags.DurationVar(&f.usageInterval, "usage-interval", 10*time.Second, "how often to read usage from the verifier")
-	flags.Float64Var(&f.usageWritesPerSecond, "usage-writes-per-second", 20, "how many statuses with usage to write at most, all keys together")
+	flags.Float64Var(&f.usageWritesPerSecond, "usage-writes-per-second", 20, "how many statuses with usage to write at most, of keys and limits together")
 	return cmd
 }
 
@@ -129,7 +129,7 @@ func setUpUsage(mgr ctrl.Manager, f operatorFlags) error {
 		f.verifierCA = filepath.Join(f.certDir, "ca.crt")
 	}
 	writeBack, err := usage.New(usage.Options{
-		Client:      mgr.GetClient(),
+		Client: mgr.GetClient(), Informers: mgr.GetCache(), Events: mgr.GetEventRecorder(controllers.Reporter),
 		VerifierURL: f.verifierURL, CAFile: f.verifierCA, TokenFile: f.verifierToken,
 		Interval: f.usageInterval, WritesPerSecond: f.usageWritesPerSecond,
 		Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("usage"),

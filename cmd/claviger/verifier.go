@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
+	"github.com/claviger-dev/claviger/internal/limitstore/valkey"
 	"github.com/claviger-dev/claviger/internal/manifests"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/serve"
@@ -71,6 +72,10 @@ func verifierCommand() *cobra.Command {
 	flags.IntVar(&options.MaxInFlight, "max-in-flight", 0, "requests that are read and decided at once; more are answered 503 (0: 512 for each processor)")
 	flags.IntVar(&options.InvalidKeysPerMinute, "invalid-keys-per-minute", verifier.DefaultInvalidKeysPerMinute, "invalid keys that are borne from one IPv4 address or IPv6 /64; more are answered 429, valid ones never (-1: any number)")
 	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in; it is made where it is missing")
+	flags.StringVar(&options.SharedLimits.URL, "limits-url", "", "Valkey or Redis in which verifiers count limits together: redis://user@host:6379, rediss:// for TLS, several hosts with commas for a cluster (empty: each verifier counts for itself)")
+	flags.StringVar(&options.SharedLimits.PasswordFile, "limits-password-file", "", "file with the password for --limits-url; it is read again for each connection")
+	flags.DurationVar(&options.SharedLimits.Timeout, "limits-timeout", valkey.DefaultTimeout, "how long a request waits for --limits-url before --limits-outage decides")
+	flags.StringVar(&options.SharedLimits.Outage, "limits-outage", "local", "what becomes of requests while --limits-url is away: local (each verifier admits its share of the limits), open (limits do not hold) or closed (what limits hold for is refused)")
 	flags.StringVar(&options.SnapshotDir, "snapshot-dir", "", "directory of this verifier's own for snapshots of what it knows, to start from while the API server is away; empty keeps none")
 	flags.DurationVar(&options.MaxStaleness, "max-staleness", 0, "for how long keys are honoured while the API server is away, at least 2m; 0 is forever")
 	flags.StringSliceVar(&trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8,fd00::/8")
@@ -115,6 +120,10 @@ func checkBounds(flags *pflag.FlagSet, o serve.Options) error {
 		return fmt.Errorf("--max-in-flight must be 0, for 512 for each processor, or more; it is %d", o.MaxInFlight)
 	case o.ShutdownTimeout < 0:
 		return fmt.Errorf("--shutdown-timeout must be 0 or more; it is %s", o.ShutdownTimeout)
+	case o.SharedLimits.Timeout <= 0:
+		return fmt.Errorf("--limits-timeout must be more than 0, for example 100ms; it is %s", o.SharedLimits.Timeout)
+	case o.SharedLimits.URL == "" && (flags.Changed("limits-password-file") || flags.Changed("limits-timeout") || flags.Changed("limits-outage")):
+		return errors.New("--limits-password-file, --limits-timeout and --limits-outage are about --limits-url: give that, too, or leave them out")
 	case !plainName(o.QueryKey):
 		return errors.New("--query-key must be made of letters, digits, '-', '.', '_' and '~': anything else is escaped in URLs")
 	}

@@ -1,4 +1,5 @@
-// Package keylimit keeps the status of KeyLimits: how many keys each holds for.
+// Package keylimit keeps the status of KeyLimits: how many keys each holds for. What they refuse is
+// shown there by package usage.
 package keylimit
 
 import (
@@ -33,10 +34,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	desired := desiredStatus(limit, attached, r.Clock.Now())
-	return status.Keep(ctx, r.Writer, limit, limit.Status, desired, 0)
+	has := limit.Status
+	has.Usage = nil
+	return status.Keep(ctx, r.Writer, limit, has, desired, 0)
 }
 
-// desiredStatus is pure.
+// desiredStatus is pure. What usage says is left to those who write it.
 func desiredStatus(limit *v1alpha1.KeyLimit, attached int, now time.Time) v1alpha1.KeyLimitStatus {
 	conditions := status.ConditionsOf(limit, limit.Status.Conditions, now)
 	if errs := validation.KeyLimit(limit); len(errs) > 0 {

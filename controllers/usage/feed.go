@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,9 +25,9 @@ const (
 	maxErrorBody = 300
 )
 
-// feed reads a verifier's usage feed.
+// feed reads a verifier's usage feeds. It is not safe for concurrent use.
 type feed struct {
-	url    string
+	base   *url.URL
 	caFile string
 	// identity is what the operator shows the verifier.
 	identity *rest.Config
@@ -45,37 +44,50 @@ func newFeed(base, caFile, tokenFile string) (*feed, error) {
 		return nil, fmt.Errorf("--verifier-url must read https://<host>:<port>, because a token is sent there; it is %q", base)
 	}
 	return &feed{
-		url:      parsed.JoinPath(usagefeed.Path).String(),
+		base:     parsed,
 		caFile:   caFile,
 		identity: &rest.Config{Host: base, BearerTokenFile: tokenFile, Timeout: feedTimeout},
 	}, nil
 }
 
-// read returns the page after a seq.
-func (f *feed) read(ctx context.Context, after int64) (usagefeed.Page, error) {
+// keys returns the page of the keys that changed after a seq.
+func (f *feed) keys(ctx context.Context, after int64) (page[usagefeed.Key], error) {
+	var p usagefeed.Page
+	err := f.read(ctx, usagefeed.Path, after, &p)
+	return page[usagefeed.Key]{p.Epoch, p.Next, p.Keys}, err
+}
+
+// limits returns the page of the limits that changed after a seq.
+func (f *feed) limits(ctx context.Context, after int64) (page[usagefeed.Limit], error) {
+	var p usagefeed.LimitPage
+	err := f.read(ctx, usagefeed.LimitsPath, after, &p)
+	return page[usagefeed.Limit]{p.Epoch, p.Next, p.Limits}, err
+}
+
+func (f *feed) read(ctx context.Context, path string, after int64, into any) error {
 	if err := f.trust(); err != nil {
-		return usagefeed.Page{}, err
+		return err
 	}
 	query := url.Values{usagefeed.After: {strconv.FormatInt(after, 10)}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"?"+query.Encode(), nil)
+	at := f.base.JoinPath(path).String()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"?"+query.Encode(), nil)
 	if err != nil {
-		return usagefeed.Page{}, err
+		return err
 	}
 	response, err := f.client.Do(request)
 	if err != nil {
-		return usagefeed.Page{}, err
+		return err
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
 	body := io.LimitReader(response.Body, maxPage)
 	if response.StatusCode != http.StatusOK {
 		message, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
-		return usagefeed.Page{}, fmt.Errorf("%s answered %s: %s", f.url, response.Status, bytes.TrimSpace(message))
+		return fmt.Errorf("%s answered %s: %s", at, response.Status, bytes.TrimSpace(message))
 	}
-	var page usagefeed.Page
-	if err := json.NewDecoder(body).Decode(&page); err != nil {
-		return usagefeed.Page{}, fmt.Errorf("%s answered no page of usage: %w", f.url, err)
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("%s answered no page of usage: %w", at, err)
 	}
-	return page, nil
+	return nil
 }
 
 // trust makes the client anew when the authority has changed: certificates are renewed, and
@@ -98,42 +110,4 @@ func (f *feed) trust() error {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	f.ca, f.client = ca, client
 	return nil
-}
-
-// cursor reads a feed to its end, and from the beginning where that is called for.
-type cursor struct {
-	feed  *feed
-	epoch string
-	after int64
-}
-
-var (
-	errBackwards = errors.New("the verifier's feed goes back: its next is before what was asked for")
-	errEpochs    = errors.New("the verifier's feed begins anew again and again: do several verifiers with a database each share --verifier-url?")
-)
-
-// readAll hands every key that changed since the last call to observe, oldest change first.
-func (c *cursor) readAll(ctx context.Context, observe func([]usagefeed.Key)) error {
-	restarted := false
-	for {
-		page, err := c.feed.read(ctx, c.after)
-		switch {
-		case err != nil:
-			return err
-		case page.Epoch != c.epoch && c.after > 0:
-			if restarted {
-				return errEpochs
-			}
-			c.epoch, c.after, restarted = page.Epoch, 0, true
-			continue
-		case page.Next < c.after:
-			return errBackwards
-		}
-		c.epoch = page.Epoch
-		observe(page.Keys)
-		if page.Next == c.after {
-			return nil
-		}
-		c.after = page.Next
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
@@ -61,9 +62,11 @@ func pages(epoch *string, n *int64) http.HandlerFunc {
 	}
 }
 
-func readIDs(t *testing.T, c *cursor) (ids []string) {
+func keysOf(f *feed) *cursor[usagefeed.Key] { return &cursor[usagefeed.Key]{read: f.keys} }
+
+func readIDs(t *testing.T, c *cursor[usagefeed.Key]) (ids []string) {
 	t.Helper()
-	err := c.readAll(context.Background(), func(keys []usagefeed.Key) {
+	err := c.readAll(context.Background(), start, func(keys []usagefeed.Key) {
 		for _, key := range keys {
 			ids = append(ids, key.ID)
 		}
@@ -76,7 +79,7 @@ func readIDs(t *testing.T, c *cursor) (ids []string) {
 
 func TestTheFeedIsReadToItsEndAndThenOnlyWhatIsNew(t *testing.T) {
 	epoch, n := "e", int64(5)
-	c := &cursor{feed: verifier(t, "token", pages(&epoch, &n))}
+	c := keysOf(verifier(t, "token", pages(&epoch, &n)))
 	if got, want := readIDs(t, c), []string{"1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
 		t.Errorf("read %v, want %v", got, want)
 	}
@@ -91,7 +94,7 @@ func TestTheFeedIsReadToItsEndAndThenOnlyWhatIsNew(t *testing.T) {
 
 func TestAnotherEpochIsReadFromItsBeginning(t *testing.T) {
 	epoch, n := "november", int64(3)
-	c := &cursor{feed: verifier(t, "token", pages(&epoch, &n))}
+	c := keysOf(verifier(t, "token", pages(&epoch, &n)))
 	readIDs(t, c)
 	epoch = "december"
 	if got, want := readIDs(t, c), []string{"1", "2", "3"}; !slices.Equal(got, want) {
@@ -103,13 +106,60 @@ func TestAnotherEpochIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
+func TestAFeedIsReadAnewAtMostOnceInAWhile(t *testing.T) {
+	epoch, n := "e", int64(3)
+	c := keysOf(verifier(t, "token", pages(&epoch, &n)))
+	readIDs(t, c)
+	read := func(now time.Time) (count int) {
+		if err := c.readAll(context.Background(), now, func(keys []usagefeed.Key) { count += len(keys) }); err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
+	for _, step := range []struct {
+		again bool
+		at    time.Duration
+		want  int
+	}{
+		{false, 0, 0}, {true, time.Second, 3}, {false, 2 * time.Second, 0},
+		{true, 3 * time.Second, 0}, {false, time.Second + restartEvery, 3}, {false, 3 * restartEvery, 0},
+	} {
+		if step.again {
+			c.again.Store(true)
+		}
+		if got := read(start.Add(step.at)); got != step.want {
+			t.Errorf("after %v %d keys are read, want %d", step.at, got, step.want)
+		}
+	}
+}
+
+func TestTheFeedOfLimitsIsReadLikeThatOfKeys(t *testing.T) {
+	f := verifier(t, "token", func(w http.ResponseWriter, r *http.Request) {
+		page := usagefeed.LimitPage{Epoch: "e", Next: 1}
+		if r.URL.Path != usagefeed.LimitsPath {
+			http.NotFound(w, r)
+			return
+		}
+		if r.URL.Query().Get("after") == "0" {
+			page.Limits = []usagefeed.Limit{{ID: "l", Denied: 7, ThrottledKeys: 1}}
+		}
+		json.NewEncoder(w).Encode(page) //nolint:errcheck // a test
+	})
+	c := cursor[usagefeed.Limit]{read: f.limits}
+	var got []usagefeed.Limit
+	err := c.readAll(context.Background(), start, func(limits []usagefeed.Limit) { got = append(got, limits...) })
+	if err != nil || len(got) != 1 || got[0] != (usagefeed.Limit{ID: "l", Denied: 7, ThrottledKeys: 1}) {
+		t.Errorf("read %+v, %v", got, err)
+	}
+}
+
 func TestTheTokenIsTheOneThatTheFileHolds(t *testing.T) {
 	var got string
 	f := verifier(t, "mounted", func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Get("Authorization")
 		writePage(w, usagefeed.Page{})
 	})
-	if _, err := f.read(context.Background(), 0); err != nil || got != "Bearer mounted" {
+	if _, err := f.keys(context.Background(), 0); err != nil || got != "Bearer mounted" {
 		t.Errorf("sent %q, %v", got, err)
 	}
 }
@@ -121,7 +171,7 @@ func TestTheTokenDoesNotFollowARedirect(t *testing.T) {
 	f := verifier(t, "secret", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
 	})
-	if _, err := f.read(context.Background(), 0); err == nil || reached {
+	if _, err := f.keys(context.Background(), 0); err == nil || reached {
 		t.Errorf("redirected: %v, %v", reached, err)
 	}
 }
@@ -136,15 +186,15 @@ func TestARenewedAuthorityIsTrustedWithoutARestart(t *testing.T) {
 	if err := os.Remove(f.caFile); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.read(context.Background(), 0); err == nil || !strings.Contains(err.Error(), "authority") {
+	if _, err := f.keys(context.Background(), 0); err == nil || !strings.Contains(err.Error(), "authority") {
 		t.Errorf("without an authority: %v", err)
 	}
 	writeFile(t, f.caFile, []byte("no certificate"))
-	if _, err := f.read(context.Background(), 0); err == nil {
+	if _, err := f.keys(context.Background(), 0); err == nil {
 		t.Error("an authority that is none was taken for one")
 	}
 	writeFile(t, f.caFile, right)
-	if _, err := f.read(context.Background(), 0); err != nil {
+	if _, err := f.keys(context.Background(), 0); err != nil {
 		t.Errorf("with the right authority: %v", err)
 	}
 }
@@ -172,8 +222,8 @@ func TestWhatIsNoFeedIsAnError(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := &cursor{feed: verifier(t, "token", test.answer)}
-			err := c.readAll(context.Background(), func([]usagefeed.Key) {})
+			c := keysOf(verifier(t, "token", test.answer))
+			err := c.readAll(context.Background(), start, func([]usagefeed.Key) {})
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("the error is %v, want %q in it", err, test.says)
 			}

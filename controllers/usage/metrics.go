@@ -16,15 +16,15 @@ func newMetrics() metrics {
 	return metrics{
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "claviger_usage_status_writes_total",
-			Help: "Keys whose usage was due to be shown in their status, by what became of it: written, unchanged, gone, conflict, refused or failed.",
+			Help: "ApiKeys and KeyLimits whose usage was due to be shown in their status, by what became of it: written, unchanged, gone, conflict, refused or failed.",
 		}, []string{"result"}),
 		readFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "claviger_usage_feed_failures_total",
-			Help: "Attempts to read the verifier's usage feed that failed.",
+			Help: "Attempts to read one of the verifier's usage feeds that failed.",
 		}),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "claviger_usage_status_pending",
-			Help: "Keys whose status does not show their newest usage yet.",
+			Help: "ApiKeys and KeyLimits whose status does not show their newest usage yet.",
 		}),
 	}
 }

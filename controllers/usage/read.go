@@ -10,33 +10,82 @@ import (
 // A verifier that is away is asked less and less often, down to this.
 const slowestRead = time.Minute
 
-// readAll reads the feed again and again. An outage is told once when it begins and once
-// when it ends.
+// outage counts failures in a row, to tell of them once when they begin and once when they end.
+type outage struct{ failures int }
+
+// readAll reads the feeds again and again. A verifier of before there was a feed of limits still has its
+// keys read as often as any other.
 func (w *WriteBack) readAll(ctx context.Context) {
-	failures := 0
+	var keys, limits outage
 	for {
-		err := w.cursor.readAll(ctx, func(keys []usagefeed.Key) { w.observe(ctx, keys) })
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			w.metrics.readFailures.Inc()
-			if failures == 0 {
-				w.log.Info("Usage cannot be read from the verifier; it is tried again until it can", "reason", err.Error())
+		now := w.clock.Now()
+		w.tell(ctx, &keys, "Usage", w.keys.readAll(ctx, now, func(list []usagefeed.Key) {
+			for i := range list {
+				w.observe(ctx, ofKey{list[i]})
 			}
-			failures++
-		case failures > 0:
-			w.log.Info("Usage is read from the verifier again")
-			failures = 0
+		}))
+		if keys.failures == 0 {
+			w.tell(ctx, &limits, "The usage of limits", w.limits.readAll(ctx, now, func(list []usagefeed.Limit) {
+				for i := range list {
+					w.observe(ctx, ofLimit{list[i]})
+				}
+			}))
 		}
-		w.mu.Lock()
-		w.schedule.forget(w.clock.Now())
-		w.metrics.pending.Set(float64(len(w.schedule.pending)))
-		w.mu.Unlock()
-		if !w.sleep(ctx, w.pause(failures)) {
+		w.wake()
+		w.forget()
+		if !w.sleep(ctx, w.pause(keys.failures)) {
 			return
 		}
 	}
+}
+
+// tell takes note of how it went to read what.
+func (w *WriteBack) tell(ctx context.Context, o *outage, what string, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		w.metrics.readFailures.Inc()
+		if o.failures == 0 {
+			w.log.Info(what+" cannot be read from the verifier; it is tried again until it can", "reason", err.Error())
+		}
+		o.failures++
+	case o.failures > 0:
+		w.log.Info(what + " is read from the verifier again")
+		o.failures = 0
+	}
+}
+
+// observe schedules what a feed told where a status does not show it. What was deleted has none.
+func (w *WriteBack) observe(ctx context.Context, n news) {
+	c, err := n.change(ctx, w.statuses)
+	if err != nil || c.object == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.usage == nil {
+		w.schedule.renew(n)
+		return
+	}
+	now := w.clock.Now()
+	w.schedule.observe(n, c.shown(now), now)
+}
+
+// wake has the writer look at the schedule.
+func (w *WriteBack) wake() {
+	select {
+	case w.observed <- struct{}{}:
+	default:
+	}
+}
+
+// forget drops what no longer matters.
+func (w *WriteBack) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.schedule.forget(w.clock.Now())
+	w.announced.forget(w.clock.Now())
+	w.metrics.pending.Set(float64(len(w.schedule.pending)))
 }
 
 // pause is how long to leave the verifier alone after so many failures in a row.

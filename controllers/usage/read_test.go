@@ -36,24 +36,30 @@ func (l *lines) all() []string {
 	return append([]string(nil), l.list...)
 }
 
+// newReader is a WriteBack that reads and does not write.
+func newReader(f *feed, log *lines, clock *testclock.FakeClock) *WriteBack {
+	w := &WriteBack{
+		log: log.logger(), clock: clock, interval: 10 * time.Second, metrics: newMetrics(),
+		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1),
+	}
+	w.keys.read, w.limits.read = f.keys, f.limits
+	return w
+}
+
 func TestAVerifierThatIsAwayIsToldOnceAndReadWhenItIsBack(t *testing.T) {
 	var away atomic.Bool
 	var asked atomic.Int64
 	away.Store(true)
 	clock := testclock.NewFakeClock(start)
 	log := &lines{}
-	w := &WriteBack{
-		log: log.logger(), clock: clock, interval: 10 * time.Second, metrics: newMetrics(),
-		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1),
-		cursor: cursor{feed: verifier(t, "token", func(w http.ResponseWriter, _ *http.Request) {
-			asked.Add(1)
-			if away.Load() {
-				http.Error(w, "away", http.StatusBadGateway)
-				return
-			}
-			writePage(w, usagefeed.Page{Epoch: "e"})
-		})},
-	}
+	w := newReader(verifier(t, "token", func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		if away.Load() {
+			http.Error(w, "away", http.StatusBadGateway)
+			return
+		}
+		writePage(w, usagefeed.Page{Epoch: "e"})
+	}), log, clock)
 	ctx, cancel := context.WithCancel(context.Background())
 	var reading sync.WaitGroup
 	reading.Go(func() { w.readAll(ctx) })
@@ -70,6 +76,34 @@ func TestAVerifierThatIsAwayIsToldOnceAndReadWhenItIsBack(t *testing.T) {
 	reading.Wait()
 	if got := log.all(); len(got) != 2 || !strings.Contains(got[0], "cannot be read") || !strings.Contains(got[1], "again") {
 		t.Errorf("the log reads %q, want one line for the beginning and one for the end", got)
+	}
+}
+
+func TestAVerifierWithoutAFeedOfLimitsHasItsKeysReadAllTheSame(t *testing.T) {
+	var asked atomic.Int64
+	clock, log := testclock.NewFakeClock(start), &lines{}
+	w := newReader(verifier(t, "token", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != usagefeed.Path {
+			http.NotFound(w, r)
+			return
+		}
+		asked.Add(1)
+		writePage(w, usagefeed.Page{Epoch: "e"})
+	}), log, clock)
+	ctx, cancel := context.WithCancel(context.Background())
+	var reading sync.WaitGroup
+	reading.Go(func() { w.readAll(ctx) })
+	for round := range int64(20) {
+		// Each read is followed by the same pause, however often that of the limits has failed.
+		for asked.Load() <= round || !clock.HasWaiters() {
+			time.Sleep(time.Millisecond)
+		}
+		clock.Step(w.interval)
+	}
+	cancel()
+	reading.Wait()
+	if got := log.all(); len(got) != 1 || !strings.Contains(got[0], "usage of limits cannot be read") || !strings.Contains(got[0], "404") {
+		t.Errorf("the log reads %q, want one line about limits", got)
 	}
 }
 

@@ -6,21 +6,19 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
 const (
-	// No key's status is written more often than this.
+	// No object's status is written more often than this.
 	writeEvery = time.Minute
-	// Up to so much is added, so that keys which began together spread out.
+	// Up to so much is added, so that objects which began together spread out.
 	writeJitter = 15 * time.Second
 	// What next returns when there is nothing to wait for.
 	forever = time.Duration(1<<63 - 1)
 )
 
-// schedule decides whose usage is written next: each key at most once a minute, all
-// together within a budget, and first the key whose status is the most out of date. It knows
+// schedule decides whose usage is written next, of keys and of limits: each at most once a minute, all
+// together within a budget, and first the one whose status is the most out of date. It knows
 // no clock and does no I/O. It is not safe for concurrent use.
 type schedule struct {
 	budget *rate.Limiter
@@ -28,23 +26,23 @@ type schedule struct {
 	jitter func() time.Duration
 
 	pending map[string]*entry
-	waiting queue // keys that were written less than a minute ago
+	waiting queue // those that were written less than a minute ago
 	ready   queue
-	// mayWrite is when a key may be written again. Keys that may at any time are not in it.
+	// mayWrite is when one may be written again, by its UID. Those that may at any time are not in it.
 	mayWrite map[string]time.Time
 	paused   time.Time
 	arrivals int64
 }
 
-// entry is a key whose status is out of date.
+// entry is an object whose status is out of date.
 type entry struct {
-	key usagefeed.Key
+	news news
 	// shown is the last use that the status tells of; zero where it tells of none. After a
 	// failed write it is the time of that.
 	shown time.Time
 	// refused says that the last write was.
 	refused bool
-	// due is when the key may be written; order is that of arrival.
+	// due is when it may be written; order is that of arrival.
 	due   time.Time
 	order int64
 }
@@ -60,7 +58,7 @@ func newSchedule(writesPerSecond float64, jitter func() time.Duration) *schedule
 	}
 }
 
-// moreStale puts a key without any usage in its status first. Among equals the one that has
+// moreStale puts one without any usage in its status first. Among equals the one that has
 // waited longer comes first.
 func moreStale(a, b *entry) bool {
 	if !a.shown.Equal(b.shown) {
@@ -69,15 +67,14 @@ func moreStale(a, b *entry) bool {
 	return a.order < b.order
 }
 
-// observe notes the newest usage of a key, whose status tells of a last use at shown.
-func (s *schedule) observe(key usagefeed.Key, shown, now time.Time) {
-	if known := s.pending[key.ID]; known != nil {
-		known.key = key
+// observe notes the newest usage of an object, whose status tells of a last use at shown.
+func (s *schedule) observe(n news, shown, now time.Time) {
+	if s.renew(n) {
 		return
 	}
 	s.arrivals++
-	e := &entry{key: key, shown: shown, due: s.mayWrite[key.ID], order: s.arrivals}
-	s.pending[key.ID] = e
+	e := &entry{news: n, shown: shown, due: s.mayWrite[n.id()], order: s.arrivals}
+	s.pending[n.id()] = e
 	if e.due.After(now) {
 		heap.Push(&s.waiting, e)
 	} else {
@@ -85,7 +82,16 @@ func (s *schedule) observe(key usagefeed.Key, shown, now time.Time) {
 	}
 }
 
-// next takes out the key to write now. Where there is none it says how long that stays so,
+// renew puts the newest usage in place of what waits to be written, and says whether anything does.
+func (s *schedule) renew(n news) bool {
+	known := s.pending[n.id()]
+	if known != nil {
+		known.news = n
+	}
+	return known != nil
+}
+
+// next takes out the one to write now. Where there is none it says how long that stays so,
 // unless something is observed.
 func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
 	if wait := s.sort(now); wait > 0 {
@@ -100,11 +106,11 @@ func (s *schedule) next(now time.Time) (e *entry, wait time.Duration) {
 		return nil, delay
 	}
 	e = heap.Pop(&s.ready).(*entry)
-	delete(s.pending, e.key.ID)
+	delete(s.pending, e.news.id())
 	return e, 0
 }
 
-// sort moves keys between the queues until the first that is ready may be written, and
+// sort moves entries between the queues until the first that is ready may be written, and
 // returns how long it takes until one may.
 func (s *schedule) sort(now time.Time) (wait time.Duration) {
 	for s.waiting.Len() > 0 && !s.waiting.entries[0].due.After(now) {
@@ -122,7 +128,7 @@ func (s *schedule) sort(now time.Time) (wait time.Duration) {
 	return forever
 }
 
-// written notes that a key's status was written.
+// written notes that an object's status was written.
 func (s *schedule) written(id string, now time.Time) {
 	s.mayWrite[id] = now.Add(writeEvery + s.jitter())
 	if e := s.pending[id]; e != nil {
@@ -131,25 +137,25 @@ func (s *schedule) written(id string, now time.Time) {
 	}
 }
 
-// again puts back a key that could not be written, to be tried from due on. By then the
-// others come first, so that keys which always fail hold up nobody. What was observed of it
+// again puts back what could not be written, to be tried from due on. By then the
+// others come first, so that those which always fail hold up nobody. What was observed of it
 // in the meantime is newer and stays.
 func (s *schedule) again(e *entry, now, due time.Time) {
-	if newer := s.pending[e.key.ID]; newer != nil {
-		e.key = newer.key
+	if newer := s.pending[e.news.id()]; newer != nil {
+		e.news = newer.news
 		s.ready.remove(newer)
 		s.waiting.remove(newer)
 	}
 	e.shown, e.due = now, due
-	s.mayWrite[e.key.ID] = due
-	s.pending[e.key.ID] = e
+	s.mayWrite[e.news.id()] = due
+	s.pending[e.news.id()] = e
 	heap.Push(&s.waiting, e)
 }
 
 // pause writes nothing until resume.
 func (s *schedule) pause(resume time.Time) { s.paused = resume }
 
-// forget drops what no longer matters, so that memory follows the keys in use.
+// forget drops what no longer matters, so that memory follows what is in use.
 func (s *schedule) forget(now time.Time) {
 	for id, at := range s.mayWrite {
 		if !at.After(now) {

@@ -13,9 +13,12 @@ import (
 
 var start = time.Date(2026, time.November, 21, 10, 30, 0, 0, time.UTC)
 
-func key(id string, requests int64) usagefeed.Key {
-	return usagefeed.Key{ID: id, Total: usagefeed.Counts{Requests: requests}}
+func key(id string, requests int64) news {
+	return ofKey{usagefeed.Key{ID: id, Total: usagefeed.Counts{Requests: requests}}}
 }
+
+// requests is how many a key that is to be written has had.
+func (e *entry) requests() int64 { return e.news.(ofKey).Total.Requests }
 
 func noJitter() time.Duration { return 0 }
 
@@ -29,8 +32,8 @@ func drain(s *schedule, now time.Time) (ids []string) {
 		if e == nil {
 			return ids
 		}
-		s.written(e.key.ID, now)
-		ids = append(ids, e.key.ID)
+		s.written(e.news.id(), now)
+		ids = append(ids, e.news.id())
 		now = now.Add(time.Microsecond)
 	}
 }
@@ -51,7 +54,7 @@ func TestABusyKeyIsWrittenOnceAMinuteWithItsNewestUsage(t *testing.T) {
 		s.observe(key("a", int64(second)), start, now)
 		if e, _ := s.next(now); e != nil {
 			s.written("a", now)
-			writes = append(writes, fmt.Sprintf("%d at %ds", e.key.Total.Requests, second))
+			writes = append(writes, fmt.Sprintf("%d at %ds", e.requests(), second))
 		}
 	}
 	if want := []string{"0 at 0s", "60 at 60s", "120 at 120s"}; !slices.Equal(writes, want) {
@@ -73,11 +76,11 @@ func TestAKeyThatChangesWhileItIsWrittenWaitsItsMinute(t *testing.T) {
 	s.observe(key("a", 1), time.Time{}, start)
 	e, _ := s.next(start)
 	s.observe(key("a", 2), time.Time{}, start)
-	s.written(e.key.ID, start)
+	s.written(e.news.id(), start)
 	if e, wait := s.next(start.Add(time.Second)); e != nil || wait != writeEvery-time.Second {
 		t.Fatalf("after a second %v is to be written, or something in %v", e, wait)
 	}
-	if e, _ := s.next(start.Add(writeEvery)); e == nil || e.key.Total.Requests != 2 {
+	if e, _ := s.next(start.Add(writeEvery)); e == nil || e.requests() != 2 {
 		t.Errorf("after a minute %v is written, want 2 requests", e)
 	}
 }
@@ -105,7 +108,7 @@ func TestTheBudgetHoldsForAllKeysTogether(t *testing.T) {
 		e, wait := s.next(now)
 		if e != nil {
 			writes++
-			s.written(e.key.ID, now)
+			s.written(e.news.id(), now)
 		}
 		now = now.Add(wait)
 	}
@@ -149,7 +152,7 @@ func TestAFailedWriteDoesNotPutOldUsageOverNewer(t *testing.T) {
 	e, _ := s.next(start)
 	s.observe(key("a", 2), time.Time{}, start)
 	s.again(e, start, start)
-	if e, _ := s.next(start.Add(time.Millisecond)); e == nil || e.key.Total.Requests != 2 {
+	if e, _ := s.next(start.Add(time.Millisecond)); e == nil || e.requests() != 2 {
 		t.Errorf("%v is written, want 2 requests", e)
 	}
 }
@@ -164,11 +167,25 @@ func TestAKeyThatFailsWaitsEvenIfItIsUsedMeanwhile(t *testing.T) {
 	if got := drain(s, start.Add(time.Second)); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("written at once: %v, want b", got)
 	}
-	if e, _ := s.next(start.Add(time.Minute)); e == nil || e.key.Total.Requests != 2 {
+	if e, _ := s.next(start.Add(time.Minute)); e == nil || e.requests() != 2 {
 		t.Errorf("after a minute %v is written, want 2 requests", e)
 	}
 	if len(s.pending)+s.ready.Len()+s.waiting.Len() != 0 {
 		t.Error("something is left of a key that was taken out")
+	}
+}
+
+func TestWhatWaitsIsRenewedThoughTheStatusShowsTheNewestByNow(t *testing.T) {
+	s := newSchedule(unlimited, noJitter)
+	s.observe(key("a", 1), time.Time{}, start)
+	if !s.renew(key("a", 2)) || s.renew(key("b", 1)) {
+		t.Error("a waits, and b does not")
+	}
+	if e, _ := s.next(start); e == nil || e.requests() != 2 {
+		t.Errorf("%v is written, want 2 requests", e)
+	}
+	if e, wait := s.next(start.Add(time.Second)); e != nil || wait != forever {
+		t.Errorf("then %v is written, or something in %v", e, wait)
 	}
 }
 
@@ -200,12 +217,12 @@ func TestEveryScheduleEndsWithTheNewestUsageOfEachKey(t *testing.T) {
 			if e == nil {
 				return wait
 			}
-			if since := now.Sub(last[e.key.ID]); since < writeEvery {
-				t.Fatalf("%s is written again after %v", e.key.ID, since)
+			if since := now.Sub(last[e.news.id()]); since < writeEvery {
+				t.Fatalf("%s is written again after %v", e.news.id(), since)
 			}
-			last[e.key.ID], shown[e.key.ID] = now, e.key.Total.Requests
+			last[e.news.id()], shown[e.news.id()] = now, e.requests()
 			writes++
-			s.written(e.key.ID, now)
+			s.written(e.news.id(), now)
 			return 0
 		}
 		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {

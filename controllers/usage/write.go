@@ -40,7 +40,7 @@ func (w *WriteBack) writeAll(ctx context.Context) {
 	}
 }
 
-// settle writes one key and tells the schedule how that ended. It returns the number of
+// settle writes one status and tells the schedule how that ended. It returns the number of
 // failures in a row.
 func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 	result, err := w.write(ctx, e)
@@ -50,10 +50,10 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 	now := w.clock.Now()
 	switch result {
 	case resultWritten:
-		w.schedule.written(e.key.ID, now)
+		w.schedule.written(e.news.id(), now)
 	case resultRefused:
 		if !e.refused {
-			w.log.Error(err, "The usage of a key was refused; it is tried again every minute or so", "keyID", e.key.ID)
+			w.log.Error(err, "The usage of an object was refused; it is tried again every minute or so", "uid", e.news.id())
 		}
 		e.refused = true
 		w.schedule.again(e, now, now.Add(writeEvery+w.schedule.jitter()))
@@ -61,7 +61,7 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 		w.schedule.again(e, now, now.Add(firstRetry))
 	case resultFailed:
 		if failures == 0 && ctx.Err() == nil {
-			w.log.Error(err, "Usage cannot be written; it is tried again until it can", "keyID", e.key.ID)
+			w.log.Error(err, "Usage cannot be written; it is tried again until it can", "uid", e.news.id())
 		}
 		resume := now.Add(retryAfter(err, failures))
 		w.schedule.pause(resume)
@@ -75,27 +75,26 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 const (
 	resultWritten   = "written"
 	resultUnchanged = "unchanged"
-	resultGone      = "gone"     // the ApiKey was deleted
-	resultConflict  = "conflict" // the ApiKey is newer than the cache, perhaps another one
-	resultRefused   = "refused"  // this ApiKey's, perhaps by a policy of its namespace
+	resultGone      = "gone"     // the object was deleted
+	resultConflict  = "conflict" // the object is newer than the cache, perhaps another one
+	resultRefused   = "refused"  // this object's, perhaps by a policy of its namespace
 	resultFailed    = "failed"
 )
 
 func (w *WriteBack) write(ctx context.Context, e *entry) (result string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	apiKey, err := w.statuses.find(ctx, e.key.ID)
-	if err != nil {
+	c, err := e.news.change(ctx, w.statuses)
+	switch {
+	case err != nil:
 		return resultFailed, err
-	}
-	if apiKey == nil {
+	case c.object == nil:
 		return resultGone, nil
-	}
-	usage := toStatus(e.key)
-	if shows(apiKey, usage) {
+	case c.usage == nil:
 		return resultUnchanged, nil
 	}
-	switch err := w.statuses.write(ctx, apiKey, usage); {
+	w.announce(e.news.id(), &c)
+	switch err := w.statuses.write(ctx, c.object, c.usage); {
 	case err == nil:
 		return resultWritten, nil
 	case apierrors.IsNotFound(err):
@@ -109,8 +108,8 @@ func (w *WriteBack) write(ctx context.Context, e *entry) (result string, err err
 	}
 }
 
-// concernsAll says whether a write of any other key would fail the same. An answer is about
-// one key unless it says that the API server is overloaded, slow or away, or does not know
+// concernsAll says whether a write of any other status would fail the same. An answer is about
+// one object unless it says that the API server is overloaded, slow or away, or does not know
 // the operator: whoever may set up admission for one namespace must not stop the others.
 func concernsAll(err error) bool {
 	var answer apierrors.APIStatus

@@ -42,7 +42,7 @@ func newCluster(t *testing.T, refusal error, namespaces map[string]int) *cluster
 	}
 	c := &cluster{written: map[string]int{}}
 	builder := fake.NewClientBuilder().WithScheme(scheme).
-		WithIndex(&v1alpha1.ApiKey{}, fieldindex.ApiKeyUID, func(o client.Object) []string { return []string{string(o.GetUID())} }).
+		WithIndex(&v1alpha1.ApiKey{}, fieldindex.ApiKeyUID, uid).WithIndex(&v1alpha1.KeyLimit{}, fieldindex.KeyLimitUID, uid).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourceApply: func(_ context.Context, _ client.Client, _ string, applied runtime.ApplyConfiguration, _ ...client.SubResourceApplyOption) error {
 			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(applied)
 			if err != nil {
@@ -66,10 +66,12 @@ func newCluster(t *testing.T, refusal error, namespaces map[string]int) *cluster
 	return c
 }
 
+func uid(o client.Object) []string { return []string{string(o.GetUID())} }
+
 func newWriteBack(c client.Client, clock *testclock.FakeClock, perSecond float64) *WriteBack {
 	return &WriteBack{
 		log: logr.Discard(), clock: clock, metrics: newMetrics(),
-		statuses: statuses{client: c}, schedule: newSchedule(perSecond, noJitter),
+		statuses: statuses{client: c}, schedule: newSchedule(perSecond, noJitter), announced: announced{},
 	}
 }
 

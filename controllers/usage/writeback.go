@@ -1,11 +1,12 @@
-// Package usage shows on each ApiKey what the verifiers have counted for it. The leader
-// alone does that: it reads from the verifier which keys changed and writes status.usage,
+// Package usage shows on each ApiKey and each KeyLimit what the verifiers have counted for it. The
+// leader alone does that: it reads from the verifier which of them changed and writes status.usage,
 // seldom and within a budget, because a status write costs the API server more than a
 // thousand verified requests cost the verifier.
 //
-// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys,verbs=get;list;watch
-// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys/status,verbs=patch
-// +kubebuilder:rbac:urls=/usage,verbs=get
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys;keylimits,verbs=get;list;watch
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys/status;keylimits/status,verbs=patch
+// +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:urls=/usage;/limits,verbs=get
 package usage
 
 import (
@@ -17,7 +18,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/internal/usagefeed"
@@ -25,9 +28,12 @@ import (
 
 // Options for New.
 type Options struct {
-	// Client reads ApiKeys from a cache with the indexes of package fieldindex, and writes
-	// their status.
-	Client client.Client
+	// Client reads ApiKeys and KeyLimits from a cache with the indexes of package fieldindex, and writes
+	// their status. Informers are those of that cache.
+	Client    client.Client
+	Informers cache.Informers
+	// Events get told when a key has used up a quota or a budget.
+	Events events.EventRecorder
 	// VerifierURL is the verifier's protected port, and CAFile the authority its
 	// certificate is checked against.
 	VerifierURL, CAFile string
@@ -36,7 +42,7 @@ type Options struct {
 	TokenFile string
 	// Interval is how often the verifier is asked.
 	Interval time.Duration
-	// WritesPerSecond is the budget for all keys together.
+	// WritesPerSecond is the budget for all statuses together.
 	WritesPerSecond float64
 	Metrics         prometheus.Registerer
 	Log             logr.Logger
@@ -46,16 +52,20 @@ type Options struct {
 
 // WriteBack is a Runnable for a manager. It runs only on the leader.
 type WriteBack struct {
-	log      logr.Logger
-	clock    clock.Clock
-	interval time.Duration
-	cursor   cursor
-	statuses statuses
-	metrics  metrics
+	log       logr.Logger
+	clock     clock.Clock
+	interval  time.Duration
+	keys      cursor[usagefeed.Key]
+	limits    cursor[usagefeed.Limit]
+	informers cache.Informers
+	statuses  statuses
+	events    events.EventRecorder
+	metrics   metrics
 
-	mu       sync.Mutex // guards schedule
-	schedule *schedule
-	observed chan struct{} // has one when something new is in the schedule
+	mu        sync.Mutex // guards schedule and announced
+	schedule  *schedule
+	announced announced
+	observed  chan struct{} // has one when something new is in the schedule
 }
 
 // New makes a WriteBack. The error says which option cannot be used.
@@ -75,17 +85,23 @@ func New(o Options) (*WriteBack, error) {
 	}
 	w := &WriteBack{
 		log: o.Log, clock: o.Clock, interval: o.Interval,
-		cursor:   cursor{feed: feed},
-		statuses: statuses{client: o.Client},
-		metrics:  newMetrics(),
-		schedule: newSchedule(o.WritesPerSecond, func() time.Duration { return rand.N(writeJitter) }),
-		observed: make(chan struct{}, 1),
+		informers: o.Informers,
+		statuses:  statuses{client: o.Client},
+		events:    o.Events,
+		metrics:   newMetrics(),
+		schedule:  newSchedule(o.WritesPerSecond, func() time.Duration { return rand.N(writeJitter) }),
+		announced: announced{},
+		observed:  make(chan struct{}, 1),
 	}
+	w.keys.read, w.limits.read = feed.keys, feed.limits
 	return w, w.metrics.register(o.Metrics)
 }
 
 // Start reads and writes until ctx ends.
 func (w *WriteBack) Start(ctx context.Context) error {
+	if err := w.watchEmptied(ctx); err != nil {
+		return err
+	}
 	var writing sync.WaitGroup
 	writing.Go(func() { w.writeAll(ctx) })
 	w.readAll(ctx)
@@ -103,22 +119,5 @@ func (w *WriteBack) sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-w.clock.After(d):
 		return true
-	}
-}
-
-// observe schedules the keys whose status is out of date. Keys that were deleted have none.
-func (w *WriteBack) observe(ctx context.Context, keys []usagefeed.Key) {
-	for _, key := range keys {
-		apiKey, err := w.statuses.find(ctx, key.ID)
-		if err != nil || apiKey == nil || shows(apiKey, toStatus(key)) {
-			continue
-		}
-		w.mu.Lock()
-		w.schedule.observe(key, lastShown(apiKey), w.clock.Now())
-		w.mu.Unlock()
-	}
-	select {
-	case w.observed <- struct{}{}:
-	default:
 	}
 }

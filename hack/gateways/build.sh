@@ -3,53 +3,10 @@
 # that holds them, which is what CLAVIGER_GATEWAYS is to be set to. Each is taken from the PATH,
 # else from Debian's package, else built from its Go module. What cannot be had is said, and its
 # tests are skipped.
-#
-# Packages are unpacked and not installed: nothing is configured on this machine, and no service
-# is started. CLAVIGER_CACHE is where everything is kept; by default claviger in the user's cache directory.
 set -eu
 cd "$(dirname "$0")"
-
-say() { echo "$@" >&2; }
-
-cache=${CLAVIGER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/claviger}/gateways
-bin=$cache/bin
-mkdir -p "$bin"
-if command -v flock >/dev/null; then
-	exec 9>"$cache/.lock"
-	flock 9
-fi
-work=$(mktemp -d "$cache/.work.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-log=$work/log
-
-works() { "$bin/$1" "$2" >/dev/null 2>&1; }
-
-from_path() {
-	path=$(command -v "$1") && ln -sfn "$path" "$bin/$1"
-}
-
-apt() { apt-get -qq "$@" >>"$log" 2>&1; }
-
-# The package's name is the gateway's; Ubuntu's nginx is in nginx-core.
-from_debian() {
-	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
-	chmod 755 "$work" # apt downloads as a user of its own
-	for package in "$1" "$1-core"; do
-		(cd "$work" && { apt download "$package" || { apt update && apt download "$package"; }; }) || continue
-		dpkg-deb -x "$work/${package}"_*.deb "$work/unpacked"
-		program=$(find "$work/unpacked/usr/bin" "$work/unpacked/usr/sbin" -name "$1" -type f 2>/dev/null)
-		[ -n "$program" ] || continue
-		# Not all it links to need be here.
-		libraries=$(dpkg-deb -f "$work/${package}"_*.deb Depends | tr ',' '\n' | sed 's/[(|].*//' | grep '^ *lib' || true)
-		rm -f "$bin/$1"
-		cp "$program" "$bin/$1"
-		# shellcheck disable=SC2086 # a list
-		works "$1" "$2" || apt install -y --no-install-recommends $libraries || true
-		works "$1" "$2" && return
-		rm -f "$bin/$1"
-	done
-	return 1
-}
+. ../lib/programs.sh
+prepare gateways
 
 # Under a name made of all it was built from, as hack/controlplane does it.
 from_go() {
@@ -89,14 +46,8 @@ without_dns_providers() {
 	go mod edit -replace "$lego=$work/lego" "$1"
 }
 
-missing() {
-	say "$1 cannot be had here, so its tests are skipped. Put it on the PATH to run them. What was tried last said:"
-	tail -n 3 "$log" 2>/dev/null | sed 's/^/  /' >&2 || true
-	rm -f "$bin/$1"
-}
-
-get_nginx() { works nginx -v || from_path nginx || from_debian nginx -v; }
-get_caddy() { works caddy version || from_path caddy || from_debian caddy version || from_go caddy github.com/caddyserver/caddy/v2/cmd/caddy; }
+get_nginx() { works nginx -v || from_path nginx || from_debian nginx -v nginx nginx-core; }
+get_caddy() { works caddy version || from_path caddy || from_debian caddy version caddy || from_go caddy github.com/caddyserver/caddy/v2/cmd/caddy; }
 get_traefik() { from_path traefik || from_go traefik github.com/traefik/traefik/v3/cmd/traefik; }
 
 for gateway in nginx caddy traefik; do

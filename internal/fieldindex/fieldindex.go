@@ -2,7 +2,7 @@
 // fill them, so that controllers and webhook ask for the same ones without knowing each other.
 //
 // Use them with client.MatchingFields, always together with client.InNamespace: references
-// stay within a namespace, and a name alone says nothing. ApiKeyUID is the exception.
+// stay within a namespace, and a name alone says nothing. ApiKeyUID and KeyLimitUID are the exceptions.
 package fieldindex
 
 import (
@@ -40,6 +40,9 @@ const (
 // WorkspaceLimit finds the Workspaces that refer to a KeyLimit by its name.
 const WorkspaceLimit = "spec.limitRefs.name"
 
+// KeyLimitUID finds the one KeyLimit with a UID, in whatever namespace it is.
+const KeyLimitUID = "metadata.uid"
+
 type index struct {
 	object  client.Object
 	field   string
@@ -51,10 +54,11 @@ var indexes = []index{
 	{&v1alpha1.ApiKey{}, ApiKeyServiceAccount, apiKeyServiceAccount},
 	{&v1alpha1.ApiKey{}, ApiKeyLimit, apiKeyLimits},
 	{&v1alpha1.ApiKey{}, ApiKeySecret, apiKeySecret},
-	{&v1alpha1.ApiKey{}, ApiKeyUID, apiKeyUID},
+	{&v1alpha1.ApiKey{}, ApiKeyUID, uid},
 	{&v1alpha1.ServiceAccount{}, ServiceAccountWorkspace, serviceAccountWorkspace},
 	{&v1alpha1.ServiceAccount{}, ServiceAccountLimit, serviceAccountLimits},
 	{&v1alpha1.Workspace{}, WorkspaceLimit, workspaceLimits},
+	{&v1alpha1.KeyLimit{}, KeyLimitUID, uid},
 }
 
 // Register adds every index. Call it once for a cache, before it starts.
@@ -86,7 +90,7 @@ func apiKeySecret(o client.Object) []string {
 	return []string{o.(*v1alpha1.ApiKey).SecretName()}
 }
 
-func apiKeyUID(o client.Object) []string {
+func uid(o client.Object) []string {
 	return []string{string(o.GetUID())}
 }
 

@@ -50,6 +50,8 @@ func TestIndexesFind(t *testing.T) {
 			WorkspaceRef: v1alpha1.LocalReference{Name: "w1"}, LimitRefs: refs("l1")}},
 		&v1alpha1.ServiceAccount{ObjectMeta: meta("a", "s1"), Spec: v1alpha1.ServiceAccountSpec{
 			WorkspaceRef: v1alpha1.LocalReference{Name: "w1"}, LimitRefs: refs("l2")}},
+		&v1alpha1.KeyLimit{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "l1", UID: "u2"}},
+		&v1alpha1.KeyLimit{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "l2", UID: "u3"}},
 		&v1alpha1.Workspace{ObjectMeta: meta("a", "w1"), Spec: v1alpha1.WorkspaceSpec{LimitRefs: refs("l2")}},
 	)
 	for _, c := range []struct {
@@ -67,6 +69,7 @@ func TestIndexesFind(t *testing.T) {
 		{"a key by its ID", &v1alpha1.ApiKeyList{}, ApiKeyUID, "u1", []string{"plain"}},
 		{"the accounts of a workspace", &v1alpha1.ServiceAccountList{}, ServiceAccountWorkspace, "w1", []string{"s1"}},
 		{"the accounts of a limit", &v1alpha1.ServiceAccountList{}, ServiceAccountLimit, "l2", []string{"s1"}},
+		{"a limit by its UID", &v1alpha1.KeyLimitList{}, KeyLimitUID, "u2", []string{"l1"}},
 		{"the workspaces of a limit", &v1alpha1.WorkspaceList{}, WorkspaceLimit, "l2", []string{"w1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,6 +91,10 @@ func namesIn(list client.ObjectList) (found []string) {
 			found = append(found, l.Items[i].Name)
 		}
 	case *v1alpha1.ServiceAccountList:
+		for i := range l.Items {
+			found = append(found, l.Items[i].Name)
+		}
+	case *v1alpha1.KeyLimitList:
 		for i := range l.Items {
 			found = append(found, l.Items[i].Name)
 		}

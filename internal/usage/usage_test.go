@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 var (
@@ -20,7 +21,7 @@ func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 	r.Add(Event{Key: a, Workspace: "w", At: start, Code: "VALID", Remaining: 9, ResetAt: start})
 	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Second), Code: "VALID", Remaining: 8})
 	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Second), Code: "RATE_LIMITED"})
-	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Minute).In(time.FixedZone("east", 3600)), Code: "VALID", Remaining: NoLimit})
+	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Minute).In(time.FixedZone("east", 3600)), Code: "VALID", Remaining: NoLimit, BudgetRemaining: 7, BudgetResetAt: start})
 	r.Add(Event{Key: b, Workspace: "w", At: start, Code: "VALID"})
 
 	march, april := start.Truncate(time.Hour), start.Add(time.Minute).Truncate(time.Hour)
@@ -33,8 +34,76 @@ func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 	if !reflect.DeepEqual(r.Hours, want) {
 		t.Errorf("got %v, want %v", r.Hours, want)
 	}
-	if last := r.Last[a]; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit {
+	if last := r.Last[a]; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit || last.BudgetRemaining != 7 || !last.BudgetResetAt.Equal(start) {
 		t.Errorf("last of a: %+v", last)
+	}
+	if len(r.Refused) != 0 {
+		t.Errorf("refused by no limit: %v", r.Refused)
+	}
+}
+
+func TestRollupTellsWhatLimitsRefused(t *testing.T) {
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	by := func(seconds int, code, by string, until int, shadows ...string) Event {
+		return Event{Key: a, At: at(seconds), Code: code, Refusal: &Refusal{By: by, Until: at(until), Shadows: shadows}}
+	}
+	tests := map[string]struct {
+		events []Event
+		want   map[Pair]Refused
+	}{
+		"one that refused": {
+			[]Event{by(0, "RATE_LIMITED", "l", 60)},
+			map[Pair]Refused{{"l", a}: {Denied: 1, At: at(0), Until: at(60), Code: "RATE_LIMITED"}},
+		},
+		"the newest refusal tells how it stands": {
+			[]Event{by(1, "QUOTA_EXHAUSTED", "l", 900), by(0, "RATE_LIMITED", "l", 60)},
+			map[Pair]Refused{{"l", a}: {Denied: 2, At: at(1), Until: at(900), Code: "QUOTA_EXHAUSTED"}},
+		},
+		"a newer one that ends sooner, too": {
+			[]Event{by(0, "QUOTA_EXHAUSTED", "l", 900), by(1, "RATE_LIMITED", "l", 60)},
+			map[Pair]Refused{{"l", a}: {Denied: 2, At: at(1), Until: at(60), Code: "RATE_LIMITED"}},
+		},
+		"of two at once the longer one": {
+			[]Event{by(0, "QUOTA_EXHAUSTED", "l", 900), by(0, "RATE_LIMITED", "l", 60)},
+			map[Pair]Refused{{"l", a}: {Denied: 2, At: at(0), Until: at(900), Code: "QUOTA_EXHAUSTED"}},
+		},
+		"limits in shadow that would have": {
+			[]Event{by(0, "VALID", "", 0, "s", "t"), by(1, "VALID", "", 0, "t")},
+			map[Pair]Refused{{"s", a}: {ShadowDenied: 1}, {"t", a}: {ShadowDenied: 2}},
+		},
+		"a limit of which two rules would have, once": {
+			[]Event{by(0, "VALID", "", 0, "s", "t", "s")},
+			map[Pair]Refused{{"s", a}: {ShadowDenied: 1}, {"t", a}: {ShadowDenied: 1}},
+		},
+		"one that refused before it was tried in shadow": {
+			[]Event{by(0, "RATE_LIMITED", "l", 60), by(1, "VALID", "", 0, "l")},
+			map[Pair]Refused{{"l", a}: {Denied: 1, ShadowDenied: 1, At: at(0), Until: at(60), Code: "RATE_LIMITED"}},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := NewRollup()
+			for _, e := range test.events {
+				r.Add(e)
+			}
+			if !reflect.DeepEqual(r.Refused, test.want) {
+				t.Errorf("got %+v, want %+v", r.Refused, test.want)
+			}
+		})
+	}
+}
+
+func TestAnAllowedRequestIsNoted(t *testing.T) {
+	r := NewRollup()
+	for seconds, code := range []string{"RATE_LIMITED", policy.CodeValid.String(), "RATE_LIMITED"} {
+		r.Add(Event{Key: a, At: start.Add(time.Duration(seconds) * time.Second), Code: code})
+	}
+	r.Add(Event{Key: b, At: start, Code: "KEY_EXPIRED"})
+	if last := r.Last[a]; !last.PassedAt.Equal(start.Add(time.Second)) || !last.UsedAt.Equal(start.Add(2*time.Second)) {
+		t.Errorf("a passed at %v and was used at %v", last.PassedAt, last.UsedAt)
+	}
+	if last := r.Last[b]; !last.PassedAt.IsZero() {
+		t.Errorf("b passed at %v", last.PassedAt)
 	}
 }
 
@@ -63,13 +132,22 @@ func TestMergingInAnyOrderCountsTheSame(t *testing.T) {
 }
 
 func drawEvent(t *rapid.T) Event {
-	at := start.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "minutes")) * time.Minute)
-	return Event{
-		Key:       rapid.SampledFrom([]keyid.ID{a, b}).Draw(t, "key"),
-		Workspace: "w",
-		At:        at,
-		Code:      rapid.SampledFrom([]string{"VALID", "KEY_EXPIRED"}).Draw(t, "code"),
-		Remaining: rapid.Int64Range(-1, 3).Draw(t, "remaining"),
-		ResetAt:   at,
+	drawTime := func(label string) time.Time {
+		return start.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, label)) * 30 * time.Minute)
 	}
+	e := Event{
+		Key:             rapid.SampledFrom([]keyid.ID{a, b}).Draw(t, "key"),
+		Workspace:       rapid.SampledFrom([]string{"v", "w"}).Draw(t, "workspace"),
+		At:              drawTime("at"),
+		Code:            rapid.SampledFrom([]string{"VALID", "KEY_EXPIRED", "RATE_LIMITED", "QUOTA_EXHAUSTED"}).Draw(t, "code"),
+		Remaining:       rapid.Int64Range(-1, 1).Draw(t, "remaining"),
+		ResetAt:         drawTime("reset"),
+		BudgetRemaining: rapid.Int64Range(-1, 1).Draw(t, "budget remaining"),
+		BudgetResetAt:   drawTime("budget reset"),
+	}
+	if rapid.Bool().Draw(t, "refused") {
+		limit := rapid.SampledFrom([]string{"", "l", "m"})
+		e.Refusal = &Refusal{By: limit.Draw(t, "by"), Until: drawTime("until"), Shadows: rapid.SliceOfN(limit, 0, 3).Draw(t, "shadows")}
+	}
+	return e
 }

@@ -5,18 +5,19 @@ package usagefeed
 
 import "time"
 
-// Path is where a verifier serves the feed, and After the query parameter that says from
-// where on: GET /usage?after=42.
+// Path is where a verifier serves the feed of keys, LimitsPath where it serves that of KeyLimits, and After
+// the query parameter that says from where on: GET /usage?after=42.
 const (
-	Path  = "/usage"
-	After = "after"
+	Path       = "/usage"
+	LimitsPath = "/limits"
+	After      = "after"
 )
 
 // Audience is whom the operator's token for the verifier is made out to. The verifier cannot use
 // such a token against the API server, where the operator may read Secrets.
 const Audience = "claviger-verifier"
 
-// PageSize is the most keys on one page.
+// PageSize is the most keys, or limits, on one page.
 const PageSize = 1000
 
 // Page is one answer. Its keys are in the order in which they changed.
@@ -37,10 +38,44 @@ type Key struct {
 	Workspace string `json:"workspace"`
 	Period    Period `json:"period"`
 	Total     Counts `json:"total"`
-	// Remaining and ResetAt are absent where no limit held when the key was last used.
-	Remaining  *int64     `json:"remaining,omitempty"`
-	ResetAt    *time.Time `json:"resetAt,omitempty"`
+	// Remaining requests and ResetAt are absent where no limit held when the key was last used.
+	Remaining *int64     `json:"remaining,omitempty"`
+	ResetAt   *time.Time `json:"resetAt,omitempty"`
+	// BudgetRemaining, in microcents, and BudgetResetAt are absent where no budget did.
+	BudgetRemaining *int64     `json:"budgetRemaining,omitempty"`
+	BudgetResetAt   *time.Time `json:"budgetResetAt,omitempty"`
+	// Exhausted is the quota or budget that the key has used up; absent while it has not.
+	Exhausted  *Exhausted `json:"exhausted,omitempty"`
 	LastUsedAt time.Time  `json:"lastUsedAt"`
+}
+
+// Exhausted is a quota or a budget that is used up.
+type Exhausted struct {
+	// Limit is the UID of the KeyLimit.
+	Limit string `json:"limit"`
+	// Code is QUOTA_EXHAUSTED or BUDGET_EXHAUSTED.
+	Code    string    `json:"code"`
+	ResetAt time.Time `json:"resetAt"`
+}
+
+// LimitPage is one answer of the feed of limits. Epoch and Next are as those of a Page.
+type LimitPage struct {
+	Epoch  string  `json:"epoch"`
+	Next   int64   `json:"next"`
+	Limits []Limit `json:"limits"`
+}
+
+// Limit is what has been counted for one KeyLimit.
+type Limit struct {
+	// ID is its UID.
+	ID string `json:"limit"`
+	// Denied requests, and those that it would have denied, were it not in shadow: all that were ever counted.
+	Denied       int64 `json:"denied"`
+	ShadowDenied int64 `json:"shadowDenied"`
+	// ThrottledKeys are refused by a rate or by concurrency now, ExhaustedKeys until a quota or a
+	// budget begins anew.
+	ThrottledKeys int32 `json:"throttledKeys"`
+	ExhaustedKeys int32 `json:"exhaustedKeys"`
 }
 
 // Period is what was counted since its start: the first of the month, 00:00 UTC.

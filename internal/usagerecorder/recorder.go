@@ -18,7 +18,7 @@ import (
 const (
 	// Between two flushes, so that a killed process loses less than a second.
 	flushEvery = 500 * time.Millisecond
-	// Some ten milliseconds of the busiest traffic, in about 5 MB. The queue only bridges pauses
+	// Some ten milliseconds of the busiest traffic, in about 7 MB. The queue only bridges pauses
 	// of the collector, never those of the store.
 	queueSize = 1 << 15
 	// What the collector lets come together once something came, so as not to be woken by

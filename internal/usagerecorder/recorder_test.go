@@ -57,7 +57,7 @@ func (m *memory) stored() int64 {
 }
 
 func event(key string) usage.Event {
-	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: start, Code: "VALID", Remaining: usage.NoLimit}
+	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: start, Code: "VALID", Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit}
 }
 
 func value(t *testing.T, metric prometheus.Metric) float64 {
@@ -223,28 +223,4 @@ func TestWhatIsRecordedAfterTheEndCountsAsDropped(t *testing.T) {
 	if got := value(t, r.metrics.dropped); got != 1 {
 		t.Errorf("%v events dropped, want 1", got)
 	}
-}
-
-func BenchmarkRecord(b *testing.B) {
-	store := newMemory()
-	r, err := New(store, clock.RealClock{}, prometheus.NewRegistry(), logr.Discard())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close(context.Background()) //nolint:errcheck // a benchmark
-	var events []usage.Event
-	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		events = append(events, event(key))
-	}
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for i := 0; pb.Next(); i++ {
-			r.Record(events[i%len(events)])
-		}
-	})
-	var dropped dto.Metric
-	if err := r.metrics.dropped.Write(&dropped); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(dropped.GetCounter().GetValue()/float64(b.N), "dropped/op")
 }

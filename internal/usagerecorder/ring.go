@@ -101,6 +101,7 @@ func (r *ring) drain(take func(*usage.Event)) (any bool) {
 			return any
 		}
 		take(&c.event)
+		c.event.Refusal = nil // or it would be kept in memory until the place is written again
 		c.turn.Store(r.head + uint64(len(r.cells)))
 		r.head++
 		any = true

@@ -15,12 +15,19 @@ type tally struct {
 	workspace string
 	hour      int64 // since 1970
 	codes     []codeCount
-	last      usage.Event // the newest, by which a roll-up would have it
+	last      usage.Last
+	refused   []limitRefused
 }
 
 type codeCount struct {
 	code  string
 	count int64
+}
+
+// limitRefused is what one limit refused the key.
+type limitRefused struct {
+	limit string
+	usage.Refused
 }
 
 // tallies stand before a roll-up.
@@ -35,12 +42,16 @@ func (t tallies) add(e *usage.Event, into *usage.Rollup) {
 		k = &tally{}
 		t[e.Key] = k
 	}
+	last := usage.LastOf(e)
 	if k.codes == nil || k.hour != hour || k.workspace != e.Workspace {
 		k.settle(e.Key, into)
-		*k = tally{workspace: e.Workspace, hour: hour, codes: k.codes[:0], last: *e}
+		*k = tally{workspace: e.Workspace, hour: hour, codes: k.codes[:0], last: last, refused: k.refused[:0]}
 	}
 	k.count(e.Code)
-	k.last = usage.Newer(k.last, *e)
+	k.last.Merge(&last)
+	if e.Refusal != nil {
+		e.EachRefused(k.refuse)
+	}
 }
 
 func (k *tally) count(code string) {
@@ -53,11 +64,28 @@ func (k *tally) count(code string) {
 	k.codes = append(k.codes, codeCount{code, 1})
 }
 
+func (k *tally) refuse(limit string, refused usage.Refused) {
+	for i := range k.refused {
+		if k.refused[i].limit == limit {
+			k.refused[i].Merge(&refused)
+			return
+		}
+	}
+	k.refused = append(k.refused, limitRefused{limit, refused})
+}
+
 // settle puts what a tally counted into a roll-up.
 func (k *tally) settle(key keyid.ID, into *usage.Rollup) {
+	if len(k.codes) == 0 {
+		return
+	}
 	start := time.Unix(k.hour*secondsPerHour, 0).UTC()
 	for _, c := range k.codes {
-		into.AddCount(usage.Hour{Key: key, Workspace: k.workspace, Start: start, Code: c.code}, c.count, k.last)
+		into.AddCount(usage.Hour{Key: key, Workspace: k.workspace, Start: start, Code: c.code}, c.count)
+	}
+	into.AddLast(key, &k.last)
+	for i := range k.refused {
+		into.AddRefused(usage.Pair{Limit: k.refused[i].limit, Key: key}, &k.refused[i].Refused)
 	}
 }
 

@@ -31,6 +31,8 @@ func TestNoTimeIsStoredThatCannotBeRead(t *testing.T) {
 		for _, status := range []map[string]any{
 			{"issuedAt": when}, {"expiresAt": when},
 			{"usage": map[string]any{"resetAt": when}}, {"usage": map[string]any{"lastUsedAt": when}},
+			{"usage": map[string]any{"budgetResetAt": when}},
+			{"usage": map[string]any{"exhausted": map[string]any{"limit": "l", "reason": "QuotaExhausted", "resetAt": when}}},
 			{"usage": map[string]any{"period": map[string]any{"start": when, "requests": int64(0), "denied": int64(0)}}},
 		} {
 			if err := writeStatus(key, status); err == nil {

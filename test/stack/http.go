@@ -34,12 +34,16 @@ type Decision struct {
 		Metadata       map[string]string `json:"metadata"`
 		ExpiresAt      string            `json:"expiresAt"`
 	} `json:"key"`
-	Limits []struct {
-		Name      string `json:"name"`
-		Limit     int64  `json:"limit"`
-		Remaining int64  `json:"remaining"`
-		ResetAt   string `json:"resetAt"`
-	} `json:"limits"`
+	Limits []Limit `json:"limits"`
+}
+
+// Limit is how a limit stands.
+type Limit struct {
+	Name      string `json:"name"`
+	Unit      string `json:"unit"`
+	Limit     int64  `json:"limit"`
+	Remaining int64  `json:"remaining"`
+	ResetAt   string `json:"resetAt"`
 }
 
 // Do sends a request to the verifier. Headers are pairs of name and value.
@@ -91,6 +95,29 @@ func (s *Stack) Verify(t testing.TB, key string, more ...any) Decision {
 		t.Fatalf("%v in %s", err, answer.Body)
 	}
 	return decision
+}
+
+// Scope asks GET /v1/scope how a key's limits stand, which takes nothing.
+func (s *Stack) Scope(t testing.TB, key string) []Limit {
+	t.Helper()
+	answer := s.Do(t, http.MethodGet, "/v1/scope", "", "X-API-Key", key)
+	var scope struct{ Limits []Limit }
+	if err := json.Unmarshal([]byte(answer.Body), &scope); err != nil || answer.Status != http.StatusOK {
+		t.Fatalf("GET /v1/scope: %d %s", answer.Status, answer.Body)
+	}
+	return scope.Limits
+}
+
+// Report tells what a request cost that was let pass.
+func (s *Stack) Report(t testing.TB, of Decision, microcents int64) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"requestId": of.RequestID, "keyId": of.Key.ID, "spendMicrocents": microcents})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := s.Do(t, http.MethodPost, "/v1/usage", string(body), "Content-Type", "application/json"); answer.Status != http.StatusOK {
+		t.Fatalf("POST /v1/usage: %d %s", answer.Status, answer.Body)
+	}
 }
 
 // AwaitCode waits until a key is answered with a code.

@@ -30,6 +30,7 @@ import (
 type program struct {
 	*process.Process
 	url, usageDB string
+	admin        feed
 	client       *http.Client
 	asked        atomic.Int64
 }
@@ -49,19 +50,16 @@ func startProgram(t *testing.T) *program {
 	if err := controlplane.WriteKubeconfig(kubeconfig, identity(t, "claviger-verifier")); err != nil {
 		t.Fatal(err)
 	}
-	port, err := controlplane.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address, admin := freeAddress(t), freeAddress(t)
 	p := &program{
-		url: "http://" + address, usageDB: filepath.Join(dir, "usage.db"),
+		url: "http://" + address, usageDB: filepath.Join(dir, "usage.db"), admin: feed{"https://" + admin, certDir(t)},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}},
 	}
+	var err error
 	p.Process, err = process.Start(process.Options{
 		Name: "claviger verifier", Path: binary, Output: t.Output(), OnParentDeath: syscall.SIGKILL,
-		Args: []string{"verifier", "--kubeconfig=" + kubeconfig, "--listen=" + address, "--extauthz-listen=", "--admin-listen=127.0.0.1:0",
-			"--cert-dir=" + certDir(t), "--usage-db=" + p.usageDB},
+		Args: []string{"verifier", "--kubeconfig=" + kubeconfig, "--listen=" + address, "--extauthz-listen=", "--admin-listen=" + admin,
+			"--cert-dir=" + p.admin.certDir, "--usage-db=" + p.usageDB},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +71,15 @@ func startProgram(t *testing.T) *program {
 		t.Fatal(err)
 	}
 	return p
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	port, err := controlplane.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // ask returns an error unless it was answered with 200.
@@ -115,7 +122,7 @@ func (p *program) counted(t *testing.T) int64 {
 }
 
 // issue makes a key as the operator would, and waits until the program knows it.
-func (p *program) issue(t *testing.T, name string) (key string) {
+func (p *program) issue(t *testing.T, name string, limits ...string) (key string) {
 	t.Helper()
 	workspace := &v1alpha1.Workspace{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "shop"}}
 	if err := admin(t).Create(t.Context(), workspace); client.IgnoreAlreadyExists(err) != nil {
@@ -125,7 +132,7 @@ func (p *program) issue(t *testing.T, name string) (key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	apiKey := createKey(t, name)
+	apiKey := createKey(t, name, limits...)
 	hashed := credential.Credential{
 		Hash: made.Hash(), Hint: made.Hint(), ApiKeyUID: apiKey.UID, ApiKey: client.ObjectKeyFromObject(apiKey),
 		Generation: 1, IssuedAt: time.Now(),

@@ -24,6 +24,7 @@ import (
 // verifier is the half of a verifier that counts.
 type verifier struct {
 	recorder *usagerecorder.Recorder
+	store    *sqlite.Store
 	url      string
 	certDir  string
 	now      atomic.Pointer[time.Time] // what the feed takes for the present
@@ -38,6 +39,7 @@ func startVerifier(t *testing.T) *verifier {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.store = store
 	registry := prometheus.NewRegistry()
 	if v.recorder, err = usagerecorder.New(store, clock.RealClock{}, registry, logr.Discard()); err != nil {
 		t.Fatal(err)
@@ -88,7 +90,7 @@ func (v *verifier) use(key string, at time.Time, allowed, denied int, remaining 
 	if err != nil {
 		panic(err)
 	}
-	event := usage.Event{Key: id, Workspace: "default/shop", At: at, Remaining: remaining}
+	event := usage.Event{Key: id, Workspace: "default/shop", At: at, Remaining: remaining, BudgetRemaining: usage.NoLimit}
 	if remaining != usage.NoLimit {
 		event.ResetAt = at.Add(time.Minute)
 	}
@@ -138,10 +140,12 @@ func TestTheProtectedPortIsForWhomKubernetesAllows(t *testing.T) {
 		status      int
 	}{
 		"the operator may read usage":        {"/usage", operator, 200},
+		"and that of limits":                 {"/limits", operator, 200},
 		"but no metrics":                     {"/metrics", operator, 403},
 		"nor profiles":                       {"/debug/pprof/", operator, 403},
 		"a metrics reader may read metrics":  {"/metrics", prometheus, 200},
 		"but no usage":                       {"/usage", prometheus, 403},
+		"nor that of limits":                 {"/limits", prometheus, 403},
 		"nor on a detour":                    {"/metrics/../usage", prometheus, 403},
 		"the verifier itself may not":        {"/usage", identity(t, "claviger-verifier").BearerToken, 403},
 		"nobody may without a token":         {"/usage", "", 401},

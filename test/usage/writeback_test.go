@@ -17,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers"
 	"github.com/claviger-dev/claviger/controllers/status"
 	usagecontroller "github.com/claviger-dev/claviger/controllers/usage"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
@@ -29,11 +30,16 @@ var november = time.Date(2026, time.November, 21, 10, 30, 0, 0, time.UTC)
 // identity, until the test ends or stop is called. Its clock runs a thousand times too fast.
 func startOperator(t *testing.T, v *verifier) (stop func()) {
 	t.Helper()
-	stop, _ = startOperatorThatSees(t, v, func(c client.Client) client.Client { return c })
+	stop, _ = startOperatorThatSees(t, v.feed(), func(c client.Client) client.Client { return c })
 	return stop
 }
 
-func startOperatorThatSees(t *testing.T, v *verifier, view func(client.Client) client.Client) (stop func(), metrics *prometheus.Registry) {
+// feed is where an operator reads usage.
+type feed struct{ url, certDir string }
+
+func (v *verifier) feed() feed { return feed{v.url, v.certDir} }
+
+func startOperatorThatSees(t *testing.T, feed feed, view func(client.Client) client.Client) (stop func(), metrics *prometheus.Registry) {
 	t.Helper()
 	metrics = prometheus.NewRegistry()
 	config := identity(t, "claviger-operator")
@@ -49,8 +55,8 @@ func startOperatorThatSees(t *testing.T, v *verifier, view func(client.Client) c
 	}
 	clock := testclock.NewFakeClock(november)
 	writeBack, err := usagecontroller.New(usagecontroller.Options{
-		Client:      view(mgr.GetClient()),
-		VerifierURL: v.url, CAFile: filepath.Join(v.certDir, "ca.crt"), TokenFile: verifierToken(t),
+		Client: view(mgr.GetClient()), Informers: mgr.GetCache(), Events: mgr.GetEventRecorder(controllers.Reporter),
+		VerifierURL: feed.url, CAFile: filepath.Join(feed.certDir, "ca.crt"), TokenFile: verifierToken(t),
 		Interval: 10 * time.Second, WritesPerSecond: 20,
 		Metrics: metrics, Log: logr.Discard(), Clock: clock,
 	})
@@ -100,11 +106,14 @@ func admin(t *testing.T) client.Client {
 	return admin
 }
 
-func createKey(t *testing.T, name string) *v1alpha1.ApiKey {
+func createKey(t *testing.T, name string, limits ...string) *v1alpha1.ApiKey {
 	t.Helper()
 	key := &v1alpha1.ApiKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
 		Spec:       v1alpha1.ApiKeySpec{WorkspaceRef: v1alpha1.LocalReference{Name: "shop"}},
+	}
+	for _, limit := range limits {
+		key.Spec.LimitRefs = append(key.Spec.LimitRefs, v1alpha1.LocalReference{Name: limit})
 	}
 	if err := admin(t).Create(t.Context(), key); err != nil {
 		t.Fatal(err)
@@ -253,7 +262,7 @@ func TestAStaleCacheDoesNotPutUsageOnASuccessor(t *testing.T) {
 	}
 	createKey(t, "replaced")
 	v.use(string(old.UID), november, 5, 0, usage.NoLimit)
-	_, metrics := startOperatorThatSees(t, v, func(c client.Client) client.Client { return stale{c, old} })
+	_, metrics := startOperatorThatSees(t, v.feed(), func(c client.Client) client.Client { return stale{c, old} })
 	await(t, func() string {
 		if got := writes(t, metrics, "conflict"); got < 1 {
 			return fmt.Sprintf("%v writes were refused as those of another key, want one", got)

@@ -1,4 +1,4 @@
-// Package adminapi is the verifier's second port: metrics, the usage feed for the operator,
+// Package adminapi is the verifier's second port: metrics, the usage feeds for the operator,
 // and profiles, over HTTPS and only for those whom Kubernetes knows and allows to get the
 // path that they ask for.
 //
@@ -24,9 +24,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
-// Usage is where the feed comes from.
+// Usage is where the feeds come from.
 type Usage interface {
 	Changes(ctx context.Context, after int64, now time.Time) (usagefeed.Page, error)
+	Limits(ctx context.Context, after int64, now time.Time) (usagefeed.LimitPage, error)
 }
 
 // Server answers on the protected port.
@@ -92,7 +93,8 @@ func (s *Server) Handler() http.Handler {
 	if s.Protect == nil {
 		return mux
 	}
-	mux.HandleFunc("GET "+usagefeed.Path, s.usage)
+	mux.HandleFunc("GET "+usagefeed.Path, feed(s, s.Usage.Changes))
+	mux.HandleFunc("GET "+usagefeed.LimitsPath, feed(s, s.Usage.Limits))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -1,30 +1,35 @@
 package adminapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
-func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
-	after, err := parseAfter(r.URL.RawQuery)
-	if err != nil {
-		respondError(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	page, err := s.Usage.Changes(r.Context(), after, s.Now())
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.Log.Error(err, "Usage cannot be read")
+// feed answers with the page of what changed after what is asked for.
+func feed[Page any](s *Server, read func(ctx context.Context, after int64, now time.Time) (Page, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		after, err := parseAfter(r.URL.RawQuery)
+		if err != nil {
+			respondError(w, http.StatusBadRequest, err.Error())
+			return
 		}
-		respondError(w, http.StatusServiceUnavailable, "usage cannot be read now; the verifier's log says why")
-		return
+		page, err := read(r.Context(), after, s.Now())
+		if err != nil {
+			if r.Context().Err() == nil {
+				s.Log.Error(err, "Usage cannot be read")
+			}
+			respondError(w, http.StatusServiceUnavailable, "usage cannot be read now; the verifier's log says why")
+			return
+		}
+		respond(w, http.StatusOK, page)
 	}
-	respond(w, http.StatusOK, page)
 }
 
 // parseAfter reads ?after=; without it the feed is read from its beginning.

@@ -35,6 +35,16 @@ func (c counted) Changes(_ context.Context, after int64, now time.Time) (usagefe
 	return page, c.err
 }
 
+// Limits tells of one limit, which changed at seq 4.
+func (c counted) Limits(_ context.Context, after int64, _ time.Time) (usagefeed.LimitPage, error) {
+	page := usagefeed.LimitPage{Epoch: "e", Next: after, Limits: []usagefeed.Limit{}}
+	if after < 4 {
+		page.Next = 4
+		page.Limits = append(page.Limits, usagefeed.Limit{ID: "l", Denied: 9, ThrottledKeys: 2, ExhaustedKeys: 1})
+	}
+	return page, c.err
+}
+
 func ask(t *testing.T, usage Usage, method, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	server := &Server{
@@ -63,6 +73,31 @@ func TestTheFeedSaysWhenNothingIsNew(t *testing.T) {
 	}
 }
 
+func TestTheFeedTellsWhatIsLeftOfABudgetAndWhatIsUsedUp(t *testing.T) {
+	body, err := json.Marshal(usagefeed.Key{
+		ID: "a", Workspace: "team/shop", LastUsedAt: now, Period: usagefeed.Period{Start: now},
+		BudgetRemaining: new(int64), BudgetResetAt: &now,
+		Exhausted: &usagefeed.Exhausted{Limit: "l", Code: "BUDGET_EXHAUSTED", ResetAt: now},
+	})
+	const want = `"budgetRemaining":0,"budgetResetAt":"2026-11-21T10:30:00Z",` +
+		`"exhausted":{"limit":"l","code":"BUDGET_EXHAUSTED","resetAt":"2026-11-21T10:30:00Z"}`
+	if err != nil || !strings.Contains(string(body), want) {
+		t.Errorf("a key reads %s (%v), want %s in it", body, err, want)
+	}
+}
+
+func TestTheFeedOfLimitsTellsWhatChanged(t *testing.T) {
+	for target, want := range map[string]string{
+		"/limits":         `{"epoch":"e","next":4,"limits":[{"limit":"l","denied":9,"shadowDenied":0,"throttledKeys":2,"exhaustedKeys":1}]}`,
+		"/limits?after=4": `{"epoch":"e","next":4,"limits":[]}`,
+	} {
+		response := ask(t, counted{}, "GET", target)
+		if got := strings.TrimSpace(response.Body.String()); response.Code != http.StatusOK || got != want {
+			t.Errorf("%s was answered with %d %s\nwant 200 %s", target, response.Code, got, want)
+		}
+	}
+}
+
 func TestBadQuestionsAreAnsweredWithASentence(t *testing.T) {
 	tests := map[string]struct {
 		method, target string
@@ -77,6 +112,7 @@ func TestBadQuestionsAreAnsweredWithASentence(t *testing.T) {
 		"SQL":                      {"GET", "/usage?after=0%20OR%201=1", 400, "whole number"},
 		"two of them":              {"GET", "/usage?after=1&after=2", 400, "once"},
 		"a broken escape":          {"GET", "/usage?after=%zz", 400, "?after=<number>"},
+		"a word for limits":        {"GET", "/limits?after=now", 400, "whole number"},
 		"a method that changes":    {"POST", "/usage?after=1", 405, ""},
 		"a path that is not there": {"GET", "/usages", 404, ""},
 	}
@@ -104,9 +140,11 @@ func TestWithoutAQuestionTheFeedBeginsAtItsBeginning(t *testing.T) {
 }
 
 func TestAStoreThatFailsIsNotTalkedAboutOutside(t *testing.T) {
-	response := ask(t, counted{err: errors.New("/var/lib/claviger/usage.db is damaged")}, "GET", "/usage")
-	if response.Code != http.StatusServiceUnavailable || strings.Contains(response.Body.String(), "/var") {
-		t.Errorf("answered %d %s", response.Code, response.Body)
+	for _, path := range []string{"/usage", "/limits"} {
+		response := ask(t, counted{err: errors.New("/var/lib/claviger/usage.db is damaged")}, "GET", path)
+		if response.Code != http.StatusServiceUnavailable || strings.Contains(response.Body.String(), "/var") {
+			t.Errorf("%s was answered with %d %s", path, response.Code, response.Body)
+		}
 	}
 }
 

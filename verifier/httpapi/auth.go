@@ -33,7 +33,9 @@ func (h *handler) ask(x *exchange, decide func(context.Context, verifier.Request
 // ask has a request decided for which the question holds already what it requires.
 func (x *exchange) ask(b *bearer, decide func(context.Context, verifier.Request) verifier.Decision) bool {
 	request := &x.question.request
-	request.ID = x.requestID
+	if request.ID == "" {
+		request.ID = x.requestID
+	}
 	if err := b.read(x.Request, request); err != nil {
 		x.refuseInvalid(err)
 		return false

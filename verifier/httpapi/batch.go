@@ -9,7 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/verifier/httpapi/internal/strictjson"
 )
 
-// maxQuestions is how many questions may be asked at once.
+// maxQuestions is how many questions may be asked at once, and how much may be reported.
 const maxQuestions = 100
 
 // verifyBatch answers several questions in their order, each as if it were asked alone. One that
@@ -28,24 +28,42 @@ func (h *handler) verifyBatch(x *exchange) {
 	x.status, x.contentType = http.StatusOK, typeJSON
 	x.out = strictjson.AppendString(append(x.out[:0], `{"requestId":`...), x.requestID)
 	x.out = append(x.out, `,"responses":[`...)
+	ids := x.questionIDs()
 	for i, question := range x.batch {
 		if i > 0 {
 			x.out = append(x.out, ',')
 		}
+		var id string
+		id, ids = ids[:len(x.requestID)+questionIDEnd], ids[len(x.requestID)+questionIDEnd:]
 		x.reader.Reset(question)
-		x.decision = h.answer(x)
-		x.out = x.appendVerdict(x.out)
+		x.decision = h.answer(x, id)
+		x.out = x.appendVerdict(x.out, id)
 	}
 	x.out = append(x.out, "]}"...)
 }
 
-func (h *handler) answer(x *exchange) verifier.Decision {
+func (h *handler) answer(x *exchange, id string) verifier.Decision {
 	if err := x.question.decode(&x.reader, "each of requests"); err != nil {
 		code := policy.CodeRequestInvalid
 		return verifier.Decision{Code: code, Status: code.Status(), Error: code.Message() + ": " + err.Error()}
 	}
-	x.question.request.ID = x.requestID
+	x.question.request.ID = id
 	return h.verifier.Verify(x.Context(), x.question.request)
+}
+
+// questionIDEnd is how much longer than the request's ID those of its questions are.
+const questionIDEnd = len("-00")
+
+// questionIDs are the IDs of all questions, in one piece of memory: each may be about another request, and be
+// reported for itself.
+func (x *exchange) questionIDs() string {
+	begin := len(x.header.text)
+	b := x.header.text
+	for i := range x.batch {
+		b = append(append(b, x.requestID...), '-', '0'+byte(i/10), '0'+byte(i%10))
+	}
+	x.header.text = b[:begin] // keeps the memory
+	return string(b[begin:])
 }
 
 // appendQuestions takes a batch apart. The questions are seen to be JSON, but not read yet.
@@ -69,33 +87,35 @@ func appendQuestions(questions [][]byte, r *strictjson.Reader) ([][]byte, error)
 		case seen:
 			return questions, malformed("requests is there twice")
 		}
-		if questions, err = appendItems(questions, r); err != nil {
+		if questions, err = appendItems(questions, r, "requests", "a list of questions", errTooManyQuestions); err != nil {
 			return questions, err
 		}
 	}
 }
 
-func appendItems(questions [][]byte, r *strictjson.Reader) ([][]byte, error) {
-	const name, kind = "requests", "a list of questions"
+var errTooManyQuestions = malformed("requests holds more than " + strconv.Itoa(maxQuestions) + " questions; ask in several batches")
+
+// appendItems appends what is in a list, as it is written. At most maxQuestions are taken.
+func appendItems(items [][]byte, r *strictjson.Reader, name, kind string, errTooMany error) ([][]byte, error) {
 	some, err := r.List()
 	if !some {
 		if err == nil {
 			err = strictjson.ErrType // null
 		}
-		return questions, explain(r, err, name, kind)
+		return items, explain(r, err, name, kind)
 	}
 	for {
 		more, err := r.Item()
 		if !more {
-			return questions, explain(r, err, name, kind)
+			return items, explain(r, err, name, kind)
 		}
-		if len(questions) == maxQuestions {
-			return questions, malformed(name + " holds more than " + strconv.Itoa(maxQuestions) + " questions; ask in several batches")
+		if len(items) == maxQuestions {
+			return items, errTooMany
 		}
-		question, err := r.Raw()
+		item, err := r.Raw()
 		if err != nil {
-			return questions, explain(r, err, name, kind)
+			return items, explain(r, err, name, kind)
 		}
-		questions = append(questions, question)
+		items = append(items, item)
 	}
 }

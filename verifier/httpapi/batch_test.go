@@ -38,9 +38,9 @@ func TestABatchIsAnsweredInOrder(t *testing.T) {
 		t.Fatalf("status %d, %v, %+v", w.Code, err, got)
 	}
 	var codes []string
-	for _, v := range got.Responses {
+	for i, v := range got.Responses {
 		codes = append(codes, v.Code.String())
-		if v.RequestID != "r-1" || v.Valid != (v.Error == "") {
+		if v.RequestID != fmt.Sprintf("r-1-%02d", i) || v.Valid != (v.Error == "") {
 			t.Errorf("the answer is not whole: %+v", v)
 		}
 	}

@@ -37,9 +37,14 @@ func (b *bearer) read(r *http.Request, request *verifier.Request) error {
 		request.Workspace = workspace
 	}
 	request.Key = key.Text
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
-	request.ClientIP = b.proxies.Client(peer.Addr(), r.Header["X-Forwarded-For"])
+	request.ClientIP = b.client(r)
 	return nil
+}
+
+// client is where a request comes from.
+func (b *bearer) client(r *http.Request) netip.Addr {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return b.proxies.Client(peer.Addr(), r.Header["X-Forwarded-For"])
 }
 
 func (b *bearer) key(r *http.Request) (presented.Key, error) {

@@ -60,6 +60,7 @@ func BenchmarkDoors(b *testing.B) {
 		{"auth for nginx refused", "GET", "/v1/auth/nginx?scope=admin", "", 403},
 		{"scope", "GET", "/v1/scope", "", 200},
 		{"introspect", "POST", "/v1/introspect", "token=" + f.key, 200},
+		{"report", "POST", "/v1/usage", `{"requestId":"r-1","keyId":"` + string(indextest.UID("key", "k")) + `","spendMicrocents":7}`, 200},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			body := rewound{strings.NewReader(bench.body)}

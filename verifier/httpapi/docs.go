@@ -106,6 +106,7 @@ type docSchema struct {
 	Required    []string
 	Properties  map[string]docSchema
 	Items       *docSchema
+	OneOf       []docSchema
 }
 
 // doors are the operations of a tag, in the order of their paths.
@@ -178,7 +179,7 @@ func kind(s docSchema) string {
 	case s.Items != nil:
 		return "list of " + kind(*s.Items)
 	case len(s.Enum) > 0:
-		return strings.Join(s.Enum, " | ")
+		return strings.Join(slices.DeleteFunc(slices.Clone(s.Enum), func(name string) bool { return name == "" }), " | ")
 	case s.Type == nil:
 		return "string"
 	}

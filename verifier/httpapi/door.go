@@ -84,5 +84,5 @@ func (x *exchange) methodNotAllowed(methods []string) {
 
 func nowhere(_ *handler, x *exchange) {
 	x.problem(http.StatusNotFound, "NOT_FOUND",
-		"There is nothing here. Ask POST /v1/verify, /v1/verify/batch or /v1/introspect, GET /v1/scope, /v1/auth or /v1/auth/nginx.")
+		"There is nothing here. Ask POST /v1/verify, /v1/verify/batch, /v1/introspect or /v1/usage, GET /v1/scope, /v1/auth or /v1/auth/nginx.")
 }

@@ -19,14 +19,17 @@ type exchange struct {
 	*http.Request
 	writer    http.ResponseWriter
 	requestID string
+	// ownID is an ID that no request has yet; empty: none was made.
+	ownID string
 
 	gate *gate // that it came through, nil: through none
 	lane *lane
 
 	question question          // what is asked
 	decision verifier.Decision // and what was decided
+	report   report            // what is reported
 	in       []byte            // the request's body
-	batch    [][]byte          // the questions in it
+	batch    [][]byte          // the questions, or the reports, in it
 	reader   strictjson.Reader
 
 	status int    // of the answer
@@ -79,7 +82,7 @@ func (x *exchange) release() {
 	x.header.reset()
 	clear(x.sorted)
 	*x = exchange{
-		question: x.question, reader: x.reader, header: x.header,
+		ownID: x.ownID, question: x.question, reader: x.reader, header: x.header,
 		in: kept(x.in, maxKeptBytes), batch: x.batch[:0], out: kept(x.out, maxKeptBytes), sorted: kept(x.sorted, maxKeptTexts),
 	}
 	exchanges.Put(x)

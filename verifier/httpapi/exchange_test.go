@@ -23,6 +23,7 @@ func TestNoKeyOutlivesItsRequest(t *testing.T) {
 		"/v1/verify/batch": `{"requests":[` + question + `]}`,
 		"/v1/introspect":   "token=" + f.key,
 		"/v1/auth":         "",
+		"/v1/usage":        `{"reports":[{"requestId":"r","key":"` + f.key + `"}]}`,
 	} {
 		r := httptest.NewRequest("POST", target, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -30,12 +31,12 @@ func TestNoKeyOutlivesItsRequest(t *testing.T) {
 		h := f.Handler.(*handler)
 		x := newExchange(httptest.NewRecorder(), r)
 		h.safely(h.doors[target], x)
-		if x.status != http.StatusOK || x.question.request.Key != f.key {
+		if x.status != http.StatusOK || x.question.request.Key+x.report.report.Key != f.key {
 			t.Fatalf("%s: status %d, %s", target, x.status, x.out)
 		}
 		batch := x.batch
 		x.release()
-		if bytes.Contains(x.in[:cap(x.in)], []byte(f.key)) || x.question.request.Key != "" || x.Request != nil {
+		if bytes.Contains(x.in[:cap(x.in)], []byte(f.key)) || x.question.request.Key != "" || x.report.report.Key != "" || x.Request != nil {
 			t.Errorf("%s: the key is still there", target)
 		}
 		if !reflect.ValueOf(x.decision).IsZero() || len(batch) > 0 && batch[0] != nil {

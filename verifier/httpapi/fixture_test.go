@@ -31,11 +31,17 @@ type fixture struct {
 
 func newFixture(t testing.TB, edits ...func(*spec)) *fixture {
 	t.Helper()
+	return newFixtureWith(t, nil, edits...)
+}
+
+// newFixtureWith is newFixture, with limits that are shared.
+func newFixtureWith(t testing.TB, shared *verifier.SharedLimits, edits ...func(*spec)) *fixture {
+	t.Helper()
 	f := &fixture{index: indextest.New(), now: now}
 	f.key = indextest.Issue(t, f.index, "k", append([]func(*spec){func(s *spec) {
 		s.Scopes = []v1alpha1.Scope{"read", "write"}
 	}}, edits...)...)
-	v, err := verifier.New(verifier.Options{Index: f.index, Now: func() time.Time { return f.now }})
+	v, err := verifier.New(verifier.Options{Index: f.index, SharedLimits: shared, Now: func() time.Time { return f.now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -116,4 +117,63 @@ func granted(values url.Values) bool {
 		}
 	}
 	return len(values["scope"]) <= verifier.MaxScopes
+}
+
+// What is accepted of a report, and what it means, is what encoding/json and the few stricter rules say.
+func FuzzDecodeReport(f *testing.F) {
+	for _, seed := range []string{
+		`{"requestId":"r-1","key":"a","keyId":"0b6c0000-0000-4000-8000-000000000001","spendMicrocents":1200,"outcome":"failure","error":"e","labels":{"tier":"t","domain":"d"},"latencyMs":12}`,
+		`{}`, `{"requestId":null,"key":null,"keyId":null,"labels":null,"latencyMs":null}`, `{"requestId":"a b"}`, `{"requestId":"ak_live_x"}`, `{"keyId":"0B6C"}`,
+		`{"latencyMs":86400001}`, `{"latencyMs":-1}`, `{"spendMicrocents":-9223372036854775808}`, `{"spendMicrocents":1e3}`, `{"labels":{"tier":"a","tier":"b"}}`,
+		`{"reports":[]}`, `{"outcome":"\u0000","error":"\ud800"}`, `{"requestId":"r"}x`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var (
+			r  strictjson.Reader
+			rp report
+		)
+		r.Reset(body)
+		err := readRoot(&rp, &r, "the body", (*report).field)
+		want, wanted := referenceReport(bytes.NewReader(body))
+		if (err == nil) != (wanted == nil) {
+			t.Fatalf("%q: %v, encoding/json: %v", body, err, wanted)
+		}
+		if err != nil {
+			if i := (*invalid)(nil); !errors.As(err, &i) || i.status != http.StatusBadRequest || !utf8.ValidString(i.text) {
+				t.Fatalf("the error is not for the client: %v", err)
+			}
+			return
+		}
+		if rp.report != want {
+			t.Fatalf("%q read as %+v, want %+v", body, rp.report, want)
+		}
+	})
+}
+
+// Whatever is reported: the answer is JSON, has a result for each report, and repeats no key.
+func FuzzUsage(f *testing.F) {
+	fixture := newFixture(f)
+	for _, seed := range []string{
+		`{"requestId":"r","key":"KEY"}`, `{"reports":[{"requestId":"r","key":"KEY"},{"key":"KEY"},1,null]}`, `{"reports":[],"key":"KEY"}`,
+		`{"KEY":1}`, `{"requestId":"KEY"}`, `{"reports":[{"KEY":{}}]}`, `{"reports":[{"requestId":"KEY"}]}`, `{"reports":[[[{}]]]}`, `{"error":"KEY"}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		body = strings.ReplaceAll(body, "KEY", fixture.key)
+		w := fixture.do("POST", "/v1/usage", body)
+		if strings.Contains(w.Body.String(), fixture.key) {
+			t.Fatalf("%q: the key is in the answer %s", body, w.Body)
+		}
+		var sent struct{ Reports []json.RawMessage }
+		var got struct{ Results []json.RawMessage }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatalf("%q: %d %s: %v", body, w.Code, w.Body, err)
+		}
+		if w.Code == http.StatusOK && (json.Unmarshal([]byte(body), &sent) != nil || len(sent.Reports) != len(got.Results)) {
+			t.Fatalf("%q: %s", body, w.Body)
+		}
+	})
 }

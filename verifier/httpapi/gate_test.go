@@ -38,7 +38,7 @@ func TestWhatIsTooMuchIsShedAtOnce(t *testing.T) {
 	f.Handler.(*handler).gate = gate
 	leave := fill(gate)
 	shed := map[string]int{
-		"POST /v1/verify": 503, "POST /v1/verify/batch": 503, "POST /v1/introspect": 503, "GET /v1/scope": 503,
+		"POST /v1/verify": 503, "POST /v1/verify/batch": 503, "POST /v1/introspect": 503, "POST /v1/usage": 503, "GET /v1/scope": 503,
 		"GET /v1/auth": 503, "GET /v1/auth/nginx": 403,
 	}
 	for question, status := range shed {
@@ -156,7 +156,7 @@ func (late) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 func TestABodyCutOffByTheDeadlineIsNoFaultOfTheRequest(t *testing.T) {
 	f := newFixture(t)
-	for _, path := range []string{"/v1/verify", "/v1/verify/batch", "/v1/introspect"} {
+	for _, path := range []string{"/v1/verify", "/v1/verify/batch", "/v1/introspect", "/v1/usage"} {
 		r, w := httptest.NewRequest("POST", path, late{}), httptest.NewRecorder()
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Authorization", "Bearer "+f.key)

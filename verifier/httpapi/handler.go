@@ -1,6 +1,6 @@
-// Package httpapi is the verifier's HTTP doors: questions in JSON (/v1/verify), forward
-// authentication for gateways (/v1/auth), what a key is (/v1/scope, /v1/introspect) and the two health checks; and
-// a middleware that does the work of a gateway inside a service. One file per door or concern.
+// Package httpapi is the verifier's HTTP doors: questions in JSON (/v1/verify), forward authentication for
+// gateways (/v1/auth), what a key is (/v1/scope, /v1/introspect), what became of requests (/v1/usage) and the two
+// health checks; and a middleware that does the work of a gateway inside a service. One file per door or concern.
 package httpapi
 
 import (
@@ -81,6 +81,7 @@ func (h *handler) openDoors() {
 	h.doors = map[string]*door{
 		"/v1/verify":       {name: "verify", methods: post, open: (*handler).verify},
 		"/v1/verify/batch": {name: "verify_batch", methods: post, open: (*handler).verifyBatch},
+		"/v1/usage":        {name: "usage", methods: post, open: (*handler).usage},
 		"/v1/scope":        {name: "scope", methods: get, open: (*handler).scope},
 		"/v1/introspect":   {name: "introspect", methods: post, open: (*handler).introspect},
 		"/v1/auth":         {name: "auth", open: (*handler).auth, close: (*exchange).anonymous},

@@ -43,10 +43,15 @@ type MiddlewareOptions struct {
 	QueryKey string
 	// StripKey takes the key out of the request before it is passed on.
 	StripKey bool
+	// ReportFailed is told of what Spend was told, or of a request that is over, where that could not be counted: with
+	// verifier.ErrLimitsUnavailable Verifier.Report may be tried again; with verifier.ErrUnknownKey the key
+	// was deleted meanwhile. Nil: nobody is told.
+	ReportFailed func(verifier.Report, error)
 }
 
 // Middleware lets only those requests pass to a handler whose key permits it, and answers the others
-// as /v1/auth does. The handler finds the decision with DecisionFrom. The headers in which gateways
+// as /v1/auth does. The handler finds the decision with DecisionFrom, and tells with Spend what the
+// request cost. A request is under way until the handler returns. The headers in which gateways
 // tell whose key it is are removed: nobody but the client can have set them.
 func Middleware(v *verifier.Verifier, o MiddlewareOptions) func(http.Handler) http.Handler {
 	m := &middleware{
@@ -61,20 +66,14 @@ func Middleware(v *verifier.Verifier, o MiddlewareOptions) func(http.Handler) ht
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if passed := m.admit(w, r); passed != nil {
-				next.ServeHTTP(w, passed)
+			passed, p := m.admit(w, r)
+			if passed == nil {
+				return
 			}
+			defer m.over(passed.Context(), p) // after a panic too
+			next.ServeHTTP(w, passed)
 		})
 	}
-}
-
-type decisionKey struct{}
-
-// DecisionFrom is the decision that let a request pass through a Middleware; nil: it came another way.
-// It must not be changed.
-func DecisionFrom(ctx context.Context) *verifier.Decision {
-	d, _ := ctx.Value(decisionKey{}).(*verifier.Decision)
-	return d
 }
 
 type middleware struct {
@@ -84,30 +83,37 @@ type middleware struct {
 }
 
 // admit returns the request to pass on, or answers it and returns nil.
-func (m *middleware) admit(w http.ResponseWriter, r *http.Request) *http.Request {
+func (m *middleware) admit(w http.ResponseWriter, r *http.Request) (*http.Request, *passage) {
 	x := newExchange(w, r)
 	defer x.release()
 	if m.options.Ready() != nil {
 		x.notReady()
 		x.write()
-		return nil
+		return nil, nil
 	}
 	required := m.options.Require(r)
 	x.question.request = verifier.Request{
+		ID:     x.freshID(),
 		Scopes: required.Scopes, Workspace: required.Workspace, Resource: required.Resource, Cost: required.Cost, Labels: required.Labels,
 	}
 	if !x.ask(&m.bearer, m.verifier.Verify) {
+		if x.decision.Code == verifier.CodeLimitsUnavailable {
+			x.ownID = "" // nobody knows what is held under it
+		}
 		x.write()
-		return nil
+		return nil, nil
 	}
 	x.header.write(w.Header())
-	decision := x.decision
-	return m.passOn(r, &decision)
+	p := &passage{decision: x.decision}
+	if p.decision.Limits.UnderWay() {
+		p.id, x.ownID = x.ownID, ""
+	}
+	return m.passOn(r, p), p
 }
 
 // passOn makes the request that the handler sees. The one that came in is left as it was.
-func (m *middleware) passOn(r *http.Request, d *verifier.Decision) *http.Request {
-	passed := r.WithContext(context.WithValue(r.Context(), decisionKey{}, d))
+func (m *middleware) passOn(r *http.Request, p *passage) *http.Request {
+	passed := r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
 	passed.Header = r.Header.Clone()
 	removeIdentity(passed.Header)
 	if m.options.StripKey {

@@ -104,6 +104,12 @@ func probes(key string) []probe {
 	}
 	question := `{"key":"` + key + `","scopes":{"allOf":["read"],"anyOf":["write"]},"workspace":"tenant/shop","resource":null,"clientIP":"192.0.2.1",` +
 		`"cost":{"requests":2,"spendMicrocents":1},"labels":{"tier":"gold","domain":"d"},"explain":true}`
+	report := `{"requestId":"r-1","key":"` + key + `","keyId":null,"spendMicrocents":1,"outcome":"failure","error":"it broke","labels":{"tier":"gold","domain":"d"},"latencyMs":12}`
+	reported := func(f *fixture) {
+		for range verifier.DefaultInvalidKeysPerMinute {
+			f.do("POST", "/v1/usage", `{"requestId":"r","key":"hello"}`)
+		}
+	}
 	long := strings.Repeat(" ", maxBatchBody+1)
 	list := []probe{
 		{"POST", "/v1/verify", question, nil, 200, nil},
@@ -116,6 +122,13 @@ func probes(key string) []probe {
 		{"POST", "/v1/verify/batch", `{"requests":[]}`, nil, 200, nil},
 		{"POST", "/v1/introspect", "token=" + key + "&token_type_hint=access_token", []string{form}, 200, nil},
 		{"POST", "/v1/introspect", "token=hello", []string{form}, 200, nil},
+		{"POST", "/v1/usage", report, nil, 200, nil},
+		{"POST", "/v1/usage", `{"keyId":"` + string(indextest.UID("key", "k")) + `","outcome":null,"labels":null}`, []string{"X-Request-Id: r-1"}, 200, nil},
+		{"POST", "/v1/usage", `{}`, []string{bearer, "X-Request-Id: r-1"}, 200, nil},
+		{"POST", "/v1/usage", `{"reports":[` + report + `,` + report + `,{"requestId":"r-2","key":"hello"},{"requestId":"r-3"},{}]}`, nil, 200, nil},
+		{"POST", "/v1/usage", `{"reports":[]}`, nil, 200, nil},
+		{"POST", "/v1/usage", `{"requestId":"r-1","key":"hello"}`, nil, 404, nil},
+		{"POST", "/v1/usage", `{"requestId":"r-1","key":"hello"}`, nil, 429, reported},
 		{"GET", "/v1/auth?scope=read&scope=write&anyScope=read,admin&workspace=tenant/shop&resource=a/b&cost=1", "",
 			[]string{bearer, "X-Workspace-Id: tenant/shop", "X-Organization-Id: tenant/shop", "X-Claviger-Required-Scope: read"}, 200, nil},
 		{"GET", "/v1/scope?scope=read", "", []string{bearer}, 200, nil},
@@ -150,7 +163,7 @@ func probes(key string) []probe {
 		list = append(list, probe{"GET", "/v1/auth/nginx", "", []string{bearer}, status, change})
 	}
 	list = append(list, probe{"GET", "/v1/auth/nginx", "", nil, 401, nil}, probe{"GET", "/v1/auth/nginx?a=b", "", []string{bearer}, 403, nil})
-	for _, path := range []string{"/v1/verify", "/v1/verify/batch", "/v1/introspect"} {
+	for _, path := range []string{"/v1/verify", "/v1/verify/batch", "/v1/introspect", "/v1/usage"} {
 		list = append(list,
 			probe{"POST", path, `{"what":`, []string{form}, 400, nil},
 			probe{"POST", path, long, []string{form}, 413, nil},
@@ -165,15 +178,19 @@ func probes(key string) []probe {
 // wholeFixture has a key about which there is all to say that can be said.
 func wholeFixture(t *testing.T) *fixture {
 	end := metav1.NewTime(now.Add(time.Hour))
-	f := newFixture(t, limited("ten"), func(s *spec) {
+	f := newFixture(t, func(s *spec) {
 		s.ExpiresAt = &end
 		s.DisplayName = "A key"
 		s.ServiceAccountRef = &v1alpha1.LocalReference{Name: "robot"}
 		s.Metadata = map[string]v1alpha1.MetadataValue{"note": "pays late"}
 		s.Entity = &v1alpha1.Entity{Kind: "Department", ID: "logistics", Department: "operations"}
+		s.LimitRefs = indextest.Refs("ten", "quota", "budget", "concurrency")
 	})
 	indextest.SetAccount(f.index, "robot")
 	indextest.SetLimit(f.index, "ten", 10, time.Minute, 10)
+	indextest.SetKeyLimit(f.index, "quota", indextest.Quota(1000, v1alpha1.ResetMonthly))
+	indextest.SetKeyLimit(f.index, "budget", indextest.Budget(1000, v1alpha1.ResetDaily))
+	indextest.SetKeyLimit(f.index, "concurrency", indextest.Concurrency(10))
 	return f
 }
 
@@ -262,12 +279,12 @@ func TestTheDocumentationIsReadWithoutScripts(t *testing.T) {
 			t.Errorf("%s is not on the page", path)
 		}
 	}
-	for _, name := range []string{"Question", "Verdict", "Problem"} {
+	for _, name := range []string{"Question", "Verdict", "Problem", "Report", "Reports", "ReportResult", "ReportResults"} {
 		if !strings.Contains(page, `id="`+name+`"`) || !strings.Contains(page, `href="#`+name+`"`) {
 			t.Errorf("%s is not on the page, or not linked", name)
 		}
 	}
-	for _, foreign := range []string{"<script", "http://", "https://", "style=", "ZgotmplZ", "%!"} {
+	for _, foreign := range []string{"<script", "&lt;nil", "http://", "https://", "style=", "ZgotmplZ", "%!"} {
 		if strings.Contains(page, foreign) {
 			t.Errorf("there is a %q on the page", foreign)
 		}

@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/verifier"
+	"github.com/claviger-dev/claviger/verifier/internal/presented"
 )
 
 // What the doors answer, and how encoding/json would write and read it.
@@ -90,6 +92,39 @@ func referenceQuestion(body io.Reader) (verifier.Request, error) {
 		request.ClientIP, err = netip.ParseAddr(clientIP)
 	}
 	return request, err
+}
+
+// referenceReport does the same with a report.
+func referenceReport(body io.Reader) (verifier.Report, error) {
+	var (
+		report       verifier.Report
+		keyID        string
+		milliseconds int64
+		d            = referenceDecoder{json.NewDecoder(body)}
+	)
+	err := d.object(false, map[string]any{
+		"requestId":       &report.RequestID,
+		"key":             &report.Key,
+		"keyId":           &keyID,
+		"spendMicrocents": &report.SpendMicrocents,
+		"outcome":         &report.Outcome,
+		"error":           &report.Error,
+		"labels":          map[string]any{"tier": &report.Labels.Tier, "domain": &report.Labels.Domain},
+		"latencyMs":       &milliseconds,
+	})
+	if err == nil {
+		if _, end := d.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("something follows")
+		}
+	}
+	if err == nil && keyID != "" {
+		report.KeyID, err = keyid.Parse(keyID)
+	}
+	if report.RequestID != "" && !presented.ValidReportedID(report.RequestID) || milliseconds < 0 || milliseconds > 24*60*60*1000 {
+		err = errors.New("nobody's ID, or of no day")
+	}
+	report.Latency = time.Duration(milliseconds) * time.Millisecond
+	return report, err
 }
 
 type referenceDecoder struct {

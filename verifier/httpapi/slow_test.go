@@ -108,6 +108,7 @@ func TestSlowClientsDoNotStopOthers(t *testing.T) {
 				eventuallyAnswers(t, address, "GET", "/v1/auth", f.key, "")
 				eventuallyAnswers(t, address, "POST", "/v1/verify", f.key, `{"key":"`+f.key+`"}`)
 				eventuallyAnswers(t, address, "POST", "/v1/verify/batch", f.key, `{"requests":[{"key":"`+f.key+`"}]}`)
+				eventuallyAnswers(t, address, "POST", "/v1/usage", f.key, `{"requestId":"r","key":"`+f.key+`"}`)
 				if status, err := ask(address, "GET", "/healthz", "", ""); err != nil || status != 200 {
 					t.Errorf("a health check was answered with %d, %v", status, err)
 				}

@@ -10,14 +10,14 @@ import (
 	"github.com/claviger-dev/claviger/verifier/internal/fields"
 )
 
-// appendVerdict appends the answer of /v1/verify. Fields that have nothing to say are left out.
-func (x *exchange) appendVerdict(b []byte) []byte {
+// appendVerdict appends the answer of /v1/verify to the question of an ID. Fields that have nothing to say are left out.
+func (x *exchange) appendVerdict(b []byte, id string) []byte {
 	d := &x.decision
 	b = strconv.AppendBool(append(b, `{"valid":`...), d.Valid())
 	b = strictjson.AppendString(append(b, `,"code":`...), d.Code.String())
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(d.Status), 10)
 	b = appendMember(b, `,"error":`, d.Error)
-	b = strictjson.AppendString(append(b, `,"requestId":`...), x.requestID)
+	b = strictjson.AppendString(append(b, `,"requestId":`...), id)
 	if !d.Key.ID.IsZero() {
 		b = x.appendKey(append(b, `,"key":`...), &d.Key)
 	}
@@ -121,10 +121,12 @@ func appendLimitName(b []byte, limits *verifier.Limits, i int) []byte {
 	var (
 		one           = limits.At(i)
 		rules, before int // of its KeyLimit; of the same name, before this one
+		taken         bool
 	)
 	for j := range limits.Len() {
 		other := limits.At(j)
 		if other.Name != one.Name {
+			taken = taken || namesRule(one.Name, other)
 			continue
 		}
 		rules++
@@ -133,13 +135,25 @@ func appendLimitName(b []byte, limits *verifier.Limits, i int) []byte {
 		}
 	}
 	b = append(b, one.Name...)
-	if rules > 1 {
+	if rules > 1 || taken {
 		b = fields.AppendRule(append(b, '-'), one)
 	}
 	if before > 0 {
 		b = strconv.AppendInt(append(b, '-'), int64(before)+1, 10)
 	}
 	return b
+}
+
+// namesRule says whether a KeyLimit is called what a rule of another may be called: standard-minute, where there is a
+// KeyLimit standard with a minute.
+func namesRule(name string, other *verifier.Limit) bool {
+	if len(name) <= len(other.Name) || name[:len(other.Name)] != other.Name {
+		return false
+	}
+	var buffer [64]byte
+	rule := fields.AppendRule(append(buffer[:0], '-'), other)
+	rest := name[len(other.Name):]
+	return len(rest) >= len(rule) && rest[:len(rule)] == string(rule) && (len(rest) == len(rule) || rest[len(rule)] == '-')
 }
 
 func appendChecks(b []byte, checks []verifier.Check) []byte {

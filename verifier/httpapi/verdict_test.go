@@ -55,17 +55,17 @@ func FuzzVerdict(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := exchange{requestID: "r", decision: d}
-		if got := x.appendVerdict(nil); string(got) != string(want) {
+		x := exchange{decision: d}
+		if got := x.appendVerdict(nil, "r"); string(got) != string(want) {
 			t.Errorf("got\n%s, want\n%s", got, want)
 		}
 	})
 }
 
 func TestNothingToSayIsLeftOut(t *testing.T) {
-	x := exchange{requestID: "r", decision: verifier.Decision{Code: verifier.CodeKeyRequired, Status: 401, Error: "API key is required"}}
+	x := exchange{decision: verifier.Decision{Code: verifier.CodeKeyRequired, Status: 401, Error: "API key is required"}}
 	want := `{"valid":false,"code":"KEY_REQUIRED","status":401,"error":"API key is required","requestId":"r"}`
-	if got := string(x.appendVerdict(nil)); got != want {
+	if got := string(x.appendVerdict(nil, "r")); got != want {
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}
 }

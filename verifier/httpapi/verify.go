@@ -25,5 +25,5 @@ func (h *handler) verify(x *exchange) {
 		return
 	}
 	x.status, x.code, x.contentType = http.StatusOK, x.decision.Code.String(), typeJSON
-	x.out = x.appendVerdict(x.out[:0])
+	x.out = x.appendVerdict(x.out[:0], x.requestID)
 }

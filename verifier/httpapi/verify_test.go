@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -141,26 +140,5 @@ func TestQuestionsThatMakeNoSense(t *testing.T) {
 				t.Error("the answer repeats the key")
 			}
 		})
-	}
-}
-
-func TestLimitsHaveNamesOfTheirOwn(t *testing.T) {
-	f := newFixture(t, func(s *spec) { s.LimitRefs = indextest.Refs("two", "one") })
-	indextest.SetLimit(f.index, "one", 5, time.Minute, 0)
-	two := &v1alpha1.KeyLimit{ObjectMeta: indextest.Meta("limit", "two")}
-	for _, per := range []time.Duration{time.Minute, 90 * time.Second, time.Minute} {
-		two.Spec.Rates = append(two.Spec.Rates, v1alpha1.Rate{Requests: 9, Per: metav1.Duration{Duration: per}})
-	}
-	f.index.SetKeyLimit(two)
-	var v verdict
-	if err := json.Unmarshal(f.do("POST", "/v1/verify", `{"key": "`+f.key+`"}`).Body.Bytes(), &v); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, l := range v.Limits {
-		names = append(names, l.Name)
-	}
-	if want := []string{"two-minute", "two-1m30s", "two-minute-2", "one"}; !reflect.DeepEqual(names, want) {
-		t.Errorf("got %q, want %q", names, want)
 	}
 }

@@ -43,7 +43,7 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	}
 	decider, err := verifier.New(verifier.Options{
 		Source: sourceOf(o), Recorder: recorder, Counts: p.counts(), Registerer: registry, Log: o.Log,
-		InvalidKeysPerMinute: o.InvalidKeysPerMinute,
+		InvalidKeysPerMinute: o.InvalidKeysPerMinute, SharedLimits: sharedLimits(o),
 	})
 	if err != nil {
 		return err
@@ -72,6 +72,13 @@ func (p *process) counts() local.Disk {
 		return nil
 	}
 	return p.store
+}
+
+func sharedLimits(o Options) *verifier.SharedLimits {
+	if o.SharedLimits.URL == "" {
+		return nil
+	}
+	return &o.SharedLimits
 }
 
 func sourceOf(o Options) verifier.Source {

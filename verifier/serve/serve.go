@@ -60,6 +60,8 @@ type Options struct {
 	// InvalidKeysPerMinute bounds how many keys that are not valid one source may send; zero: the
 	// verifier's default, less than zero: as many as it likes.
 	InvalidKeysPerMinute int
+	// SharedLimits is where limits are counted together with other verifiers; without a URL they are not.
+	SharedLimits verifier.SharedLimits
 	// UsageDB is the file that usage is counted in; without a cluster it may be empty: usage is
 	// not counted.
 	UsageDB string
@@ -139,6 +141,11 @@ func (p *process) run(ctx context.Context) error {
 	if p.store != nil {
 		running.Go(func() {
 			p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
+		})
+		running.Go(func() {
+			p.store.RunLapse(background, clock.RealClock{}, p.verifier.Holds, func(err error) {
+				p.log.Error(err, "Whom limits refuse cannot be kept up to date; it is tried again until it can")
+			})
 		})
 	}
 	if p.healthListener != nil {

@@ -3,14 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/keyid"
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/usage"
-	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
 // Of two values for the last use the newer one is kept, and of two months the later one, so
@@ -18,8 +13,9 @@ import (
 // to add was stamped by a clock that was wrong for a moment, and would otherwise stay until
 // the world has caught up with it; of the month Changes takes care.
 const upsertKey = `
-INSERT INTO keys (key, workspace, seq, requests, denied, month, month_requests, month_denied, last_used_ms, remaining, reset_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO keys (key, workspace, seq, requests, denied, month, month_requests, month_denied, last_used_ms,
+    remaining, reset_ms, budget_remaining, budget_reset_ms, passed_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
     workspace      = excluded.workspace,
     seq            = excluded.seq,
@@ -28,9 +24,13 @@ ON CONFLICT (key) DO UPDATE SET
     month          = max(month, excluded.month),
     month_requests = iif(month <= excluded.month, excluded.month_requests, 0) + iif(month >= excluded.month, month_requests, 0),
     month_denied   = iif(month <= excluded.month, excluded.month_denied, 0) + iif(month >= excluded.month, month_denied, 0),
-    remaining      = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?12, remaining, excluded.remaining),
-    reset_ms       = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?12, reset_ms, excluded.reset_ms),
-    last_used_ms   = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?12, last_used_ms, excluded.last_used_ms)
+    remaining      = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?15, remaining, excluded.remaining),
+    reset_ms       = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?15, reset_ms, excluded.reset_ms),
+    budget_remaining = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?15, budget_remaining, excluded.budget_remaining),
+    budget_reset_ms  = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?15, budget_reset_ms, excluded.budget_reset_ms),
+    passed_ms      = iif(passed_ms - excluded.last_used_ms > ?15, excluded.passed_ms,
+        coalesce(max(passed_ms, excluded.passed_ms), passed_ms, excluded.passed_ms)),
+    last_used_ms   = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?15, last_used_ms, excluded.last_used_ms)
 RETURNING id`
 
 // leapAfter is more than roll-ups are ever out of order by: there is one recorder, and it
@@ -45,22 +45,16 @@ ON CONFLICT (hour, key_id, code) DO UPDATE SET count = count + excluded.count`
 func (s *Store) Add(ctx context.Context, rollup *usage.Rollup) error {
 	changes := group(rollup)
 	return s.explain(s.transaction(ctx, func(tx *sql.Tx) error {
-		var seq int64
-		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM keys").Scan(&seq); err != nil {
-			return err
-		}
-		keys, err := tx.PrepareContext(ctx, upsertKey)
+		w, err := newAddition(ctx, tx)
 		if err != nil {
 			return err
 		}
-		defer keys.Close() //nolint:errcheck // it goes with the transaction
-		hours, err := tx.PrepareContext(ctx, upsertHour)
+		limits, err := addLimits(ctx, tx, rollup)
 		if err != nil {
 			return err
 		}
-		defer hours.Close() //nolint:errcheck // it goes with the transaction
-		for i, c := range changes {
-			if err := c.write(ctx, seq+1+int64(i), keys, hours); err != nil {
+		for _, c := range changes {
+			if err := w.add(ctx, c, limits); err != nil {
 				return err
 			}
 		}
@@ -68,77 +62,60 @@ func (s *Store) Add(ctx context.Context, rollup *usage.Rollup) error {
 	}))
 }
 
-// change is what a roll-up holds of one key.
-type change struct {
-	key   string
-	last  usage.Last
-	hours []hour
-	total usagefeed.Counts
-	month usagefeed.Period // the newest month in the roll-up
+// addition is a transaction that adds keys. Its statements end with it.
+type addition struct {
+	seq                  int64 // the newest
+	key, hour, refusalOf *sql.Stmt
 }
 
-type hour struct {
-	start time.Time
-	code  string
-	count int64
-}
-
-// group sorts a roll-up's lines by key, in an order that does not change from run to run.
-func group(rollup *usage.Rollup) []*change {
-	byKey := make(map[keyid.ID]*change, len(rollup.Last))
-	for line, count := range rollup.Hours {
-		c := byKey[line.Key]
-		if c == nil {
-			c = &change{key: line.Key.String(), last: rollup.Last[line.Key]}
-			byKey[line.Key] = c
+func newAddition(ctx context.Context, tx *sql.Tx) (*addition, error) {
+	a := &addition{}
+	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM keys").Scan(&a.seq); err != nil {
+		return nil, err
+	}
+	for statement, text := range map[**sql.Stmt]string{&a.key: upsertKey, &a.hour: upsertHour, &a.refusalOf: upsertRefusal} {
+		var err error
+		if *statement, err = tx.PrepareContext(ctx, text); err != nil {
+			return nil, err
 		}
-		c.add(hour{start: line.Start, code: line.Code, count: count})
 	}
-	changes := make([]*change, 0, len(byKey))
-	for _, c := range byKey {
-		changes = append(changes, c)
-	}
-	slices.SortFunc(changes, func(a, b *change) int { return strings.Compare(a.key, b.key) })
-	return changes
+	return a, nil
 }
 
-func (c *change) add(h hour) {
-	c.hours = append(c.hours, h)
-	count(&c.total, h)
-	month := usagefeed.PeriodStart(h.start)
-	if month.After(c.month.Start) {
-		c.month = usagefeed.Period{Start: month}
-	}
-	if month.Equal(c.month.Start) {
-		count(&c.month.Counts, h)
-	}
-}
-
-func count(counts *usagefeed.Counts, h hour) {
-	if h.code == policy.CodeValid.String() {
-		counts.Requests += h.count
-	} else {
-		counts.Denied += h.count
-	}
-}
-
-func (c *change) write(ctx context.Context, seq int64, keys, hours *sql.Stmt) error {
-	var remaining, resetAt sql.NullInt64
-	if c.last.Remaining != usage.NoLimit {
-		remaining = sql.NullInt64{Int64: c.last.Remaining, Valid: true}
-		resetAt = sql.NullInt64{Int64: c.last.ResetAt.UnixMilli(), Valid: !c.last.ResetAt.IsZero()}
-	}
+// add writes what changed of one key; limits are the rows of its limits by their UIDs.
+func (a *addition) add(ctx context.Context, c *change, limits map[string]int64) error {
+	a.seq++
+	remaining, resetAt := left(c.last.Remaining, c.last.ResetAt)
+	budget, budgetResetAt := left(c.last.BudgetRemaining, c.last.BudgetResetAt)
 	var id int64
-	err := keys.QueryRowContext(ctx, c.key, c.last.Workspace, seq, c.total.Requests, c.total.Denied,
-		c.month.Start.Unix(), c.month.Requests, c.month.Denied,
-		c.last.UsedAt.UnixMilli(), remaining, resetAt, leapAfter.Milliseconds()).Scan(&id)
+	err := a.key.QueryRowContext(ctx, c.key, c.last.Workspace, a.seq, c.total.Requests, c.total.Denied,
+		c.month.Start.Unix(), c.month.Requests, c.month.Denied, c.last.UsedAt.UnixMilli(),
+		remaining, resetAt, budget, budgetResetAt, millis(c.last.PassedAt), leapAfter.Milliseconds()).Scan(&id)
 	if err != nil {
 		return err
 	}
 	for _, h := range c.hours {
-		if _, err := hours.ExecContext(ctx, h.start.Unix(), id, h.code, h.count); err != nil {
+		if _, err := a.hour.ExecContext(ctx, h.start.Unix(), id, h.code, h.count); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.refusals {
+		if err := a.refuse(ctx, id, limits[r.limit], &r.Refused); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// left is what was left of a limit and when it is whole again; NULL where there is no limit.
+func left(remaining int64, resetAt time.Time) (amount, ms sql.NullInt64) {
+	if remaining == usage.NoLimit {
+		return amount, ms
+	}
+	return sql.NullInt64{Int64: remaining, Valid: true}, millis(resetAt)
+}
+
+// millis is NULL for the zero time.
+func millis(at time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: at.UnixMilli(), Valid: !at.IsZero()}
 }

@@ -78,3 +78,22 @@ func TestAClockThatIsAheadDeletesNoHours(t *testing.T) {
 		})
 	}
 }
+
+func TestAClockThatWasAheadForAMomentHidesNoRefusal(t *testing.T) {
+	store := newStore(t)
+	leap, until := november.AddDate(3, 0, 0), november.Add(12*time.Hour)
+	add(t, store, event("a", leap, "VALID"), exhausted("b", "l", leap, leap.AddDate(0, 1, 0)))
+	add(t, store, exhausted("a", "l", november, until), exhausted("b", "l", november, until))
+	now := november.Add(time.Second)
+	if got := limits(t, store, now)["l"].ExhaustedKeys; got != 2 {
+		t.Errorf("%d keys are exhausted, want 2", got)
+	}
+	for _, key := range changes(t, store, 0, now).Keys {
+		if key.Exhausted == nil || !key.Exhausted.ResetAt.Equal(until) {
+			t.Errorf("of %s is told %+v", key.ID, key.Exhausted)
+		}
+	}
+	if lapseAt(t, store, until, allHold); refusalsLeft(t, store) != 0 {
+		t.Errorf("%d refusals are kept when all are over", refusalsLeft(t, store))
+	}
+}

@@ -75,3 +75,71 @@ func TestTotalsMonthAndHoursAgree(t *testing.T) {
 		}
 	})
 }
+
+// However events are split into roll-ups, and in whatever order those are stored: the same keys are refused.
+func TestTheSameIsRefusedInWhateverOrderRollupsAreStored(t *testing.T) {
+	folder := t.TempDir()
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		whole, parts := usage.NewRollup(), []*usage.Rollup{usage.NewRollup(), usage.NewRollup(), usage.NewRollup()}
+		for range rapid.IntRange(1, 20).Draw(t, "events") {
+			e := drawRefused(t)
+			whole.Add(e)
+			parts[rapid.IntRange(0, 2).Draw(t, "part")].Add(e)
+		}
+		now := november.Add(time.Duration(rapid.IntRange(0, 15).Draw(t, "now")) * time.Minute)
+		var told [2]string
+		for i, rollups := range [][]*usage.Rollup{{whole}, rapid.Permutation(parts).Draw(t, "order")} {
+			runs++
+			store, err := Open(context.Background(), filepath.Join(folder, fmt.Sprintf("%d.db", runs)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rollup := range rollups {
+				if err := store.Add(context.Background(), rollup); err != nil {
+					t.Fatal(err)
+				}
+			}
+			told[i] = refusedNow(t, store, now)
+			store.Close() //nolint:errcheck // a test
+		}
+		if told[0] != told[1] {
+			t.Errorf("in one roll-up: %s\nin several: %s", told[0], told[1])
+		}
+	})
+}
+
+func drawRefused(t *rapid.T) usage.Event {
+	minute := func(label string) time.Time {
+		return november.Add(time.Duration(rapid.IntRange(0, 10).Draw(t, label)) * time.Minute)
+	}
+	e := event(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"), minute("at"),
+		rapid.SampledFrom([]string{"VALID", "RATE_LIMITED", "QUOTA_EXHAUSTED", "BUDGET_EXHAUSTED"}).Draw(t, "code"))
+	limit := rapid.SampledFrom([]string{"l", "m"})
+	if e.Code == "VALID" {
+		e.Refusal = &usage.Refusal{Shadows: rapid.SliceOfN(limit, 0, 2).Draw(t, "shadows")}
+	} else {
+		e.Refusal = &usage.Refusal{By: limit.Draw(t, "by"), Until: minute("until")}
+	}
+	return e
+}
+
+// refusedNow is all that the feeds tell of limits, as a text.
+func refusedNow(t *rapid.T, store *Store, now time.Time) string {
+	keys, err := store.Changes(context.Background(), 0, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := store.Limits(context.Background(), 0, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, key := range keys.Keys {
+		told[key.ID] = fmt.Sprintf("%+v", key.Exhausted)
+	}
+	for _, limit := range limits.Limits {
+		told[limit.ID] = fmt.Sprintf("%+v", limit)
+	}
+	return fmt.Sprint(told) // in the order of its keys
+}

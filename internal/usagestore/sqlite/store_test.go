@@ -52,7 +52,7 @@ func changes(t *testing.T, store *Store, after int64, now time.Time) usagefeed.P
 }
 
 func event(key string, at time.Time, code string) usage.Event {
-	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: at, Code: code, Remaining: usage.NoLimit}
+	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: at, Code: code, Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit}
 }
 
 func only(t *testing.T, page usagefeed.Page) usagefeed.Key {

@@ -28,8 +28,14 @@ func newRequestID() string {
 
 // ValidRequestID accepts what can stand in a header, in JSON and in a log as it is. A key that
 // somebody sent here by mistake cannot: it would be repeated in all of them.
-func ValidRequestID(id string) bool {
-	if id == "" || len(id) > maxRequestIDLength || LooksLikeKey(id) {
+func ValidRequestID(id string) bool { return len(id) <= maxRequestIDLength && ValidReportedID(id) }
+
+// MaxReportedIDLength leaves room for what tells the questions of a batch apart.
+const MaxReportedIDLength = maxRequestIDLength + len("-00")
+
+// ValidReportedID accepts an ID that a door may have given to a request, or to a question of a batch.
+func ValidReportedID(id string) bool {
+	if id == "" || len(id) > MaxReportedIDLength || LooksLikeKey(id) {
 		return false
 	}
 	for i := range len(id) {

@@ -1,0 +1,64 @@
+package usage
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// page is one page of a feed: of keys or of limits.
+type page[Item any] struct {
+	epoch string
+	next  int64
+	items []Item
+}
+
+// cursor reads a feed to its end, and from the beginning where that is called for.
+type cursor[Item any] struct {
+	read  func(ctx context.Context, after int64) (page[Item], error)
+	epoch string
+	after int64
+
+	// again says that a status lost what the feed has told before.
+	again      atomic.Bool
+	mayRestart time.Time
+}
+
+// A feed of a million keys takes a verifier some seconds: nobody who empties statuses can have it told more
+// often than this.
+const restartEvery = 5 * time.Minute
+
+var (
+	errBackwards = errors.New("the verifier's feed goes back: its next is before what was asked for")
+	errEpochs    = errors.New("the verifier's feed begins anew again and again: do several verifiers with a database each share --verifier-url?")
+)
+
+// readAll hands everything that changed since the last call to observe, oldest change first.
+func (c *cursor[Item]) readAll(ctx context.Context, now time.Time, observe func([]Item)) error {
+	if !now.Before(c.mayRestart) && c.again.Swap(false) {
+		c.after, c.mayRestart = 0, now.Add(restartEvery)
+	}
+	restarted := false
+	for {
+		p, err := c.read(ctx, c.after)
+		switch {
+		case err != nil:
+			return err
+		case p.epoch != c.epoch && c.after > 0:
+			if restarted {
+				return errEpochs
+			}
+			c.epoch, c.after, restarted = p.epoch, 0, true
+			continue
+		case p.next < c.after:
+			return errBackwards
+		}
+		c.epoch = p.epoch
+		observe(p.items)
+		if p.next == c.after {
+			return nil
+		}
+		c.after = p.next
+	}
+}
