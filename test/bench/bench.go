@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ type options struct {
 	only     []string
 	binary   string
 	profiles string
+	span     time.Duration // zero: as the size has it
 }
 
 func (o options) check() error {
@@ -36,6 +38,10 @@ func (o options) check() error {
 	}
 	if _, err := os.Stat(o.binary); err != nil {
 		return fmt.Errorf("there is no claviger to measure: run make build, or say where it is with --binary: %w", err)
+	}
+	// A limit is kept in whole seconds, and one that is shorter than what is seen of the next would be over before that.
+	if o.span != 0 && (o.span <= intoTheNext || o.span%time.Second != 0) {
+		return fmt.Errorf("--limits-span must be more than %s, in whole seconds; it is %s", intoTheNext, o.span)
 	}
 	if o.profiles != "" {
 		return os.MkdirAll(o.profiles, 0o700)
@@ -55,11 +61,12 @@ type size struct {
 	starts      int           // of a process
 	revocations int
 	flood       time.Duration
+	perSpan     time.Duration // of the limit that is to hold at saturation
 }
 
 var (
-	full  = size{keys: 100_000, many: 1_000_000, rounds: 30, slice: 250 * time.Millisecond, starts: 3, revocations: 300, flood: 10 * time.Second}
-	quick = size{keys: 20_000, many: 100_000, rounds: 8, slice: 150 * time.Millisecond, starts: 1, revocations: 50, flood: 2 * time.Second}
+	full  = size{keys: 100_000, many: 1_000_000, rounds: 30, slice: 250 * time.Millisecond, starts: 3, revocations: 300, flood: 10 * time.Second, perSpan: time.Minute}
+	quick = size{keys: 20_000, many: 100_000, rounds: 8, slice: 150 * time.Millisecond, starts: 1, revocations: 50, flood: 2 * time.Second, perSpan: 5 * time.Second}
 )
 
 // connections are as many as a busy gateway has.
@@ -91,6 +98,7 @@ func newBench(o options) (*bench, error) {
 	if o.quick {
 		b.size = quick
 	}
+	b.perSpan = cmp.Or(o.span, b.perSpan)
 	b.serverCPU, b.loadCPU, b.pinned = cpu.Pair()
 	if !b.pinned {
 		fmt.Println("There are no two processors to bind server and load to: they share, and the ratios tell less.")

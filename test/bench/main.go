@@ -19,8 +19,8 @@ import (
 	"github.com/claviger-dev/claviger/test/bench/report"
 )
 
-// sections are what is measured, in this order. Another one, for limits in a shared store say, is a
-// function and a line here, and its targets in the package report.
+// sections are what is measured, in this order. Another one is a function and a line here, and its
+// targets in the package report.
 var sections = []struct {
 	name, title string
 	measure     func(context.Context, *bench) error
@@ -32,6 +32,7 @@ var sections = []struct {
 	{"scale", "A million keys against one", measureScale},
 	{"flood", "A flood of invalid keys", measureFlood},
 	{"revoke", "From revoked to refused", measureRevoke},
+	{"limits", "Limits that verifiers share", measureLimits},
 }
 
 func main() {
@@ -41,9 +42,10 @@ func main() {
 	}
 	var o options
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "measure fewer keys for a shorter time: about a minute, and not what is to be reported")
+	flags.BoolVar(&o.quick, "quick", false, "measure fewer keys for a shorter time: some two and a half minutes, and not what is to be reported")
 	flags.StringSliceVar(&o.only, "only", nil, "what to measure, of "+strings.Join(sectionNames(), ", ")+"; by default all of it")
 	flags.StringVar(&o.binary, "binary", "bin/claviger", "the claviger to measure as a process")
+	flags.DurationVar(&o.span, "limits-span", 0, "the span of the limit that is to hold at saturation, in whole seconds; by default a minute, or with --quick 5s")
 	flags.StringVar(&o.profiles, "profiles", "", "directory to write CPU profiles to, of all that is measured")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		if !errors.Is(err, pflag.ErrHelp) {

@@ -35,6 +35,8 @@ type HTTP struct {
 	// Status and Body are how the answer must begin; zero: any may come.
 	Status int
 	Body   []byte
+	// Check looks at the whole body of each answer besides, from the goroutine of its connection; nil: nobody does.
+	Check func(body []byte) error
 }
 
 type httpPeer struct {
@@ -73,6 +75,9 @@ func (p *httpPeer) Ask(record []byte) error {
 	}
 	if p.Status != 0 && a.status != p.Status || !bytes.HasPrefix(a.body, p.Body) {
 		return fmt.Errorf("the answer is %d %.200q, not %d %.200q", a.status, a.body, p.Status, p.Body)
+	}
+	if p.Check != nil {
+		return p.Check(a.body)
 	}
 	return nil
 }

@@ -107,6 +107,19 @@ func TestHTTPAsksForEachRecord(t *testing.T) {
 	if count, took, err := l.Saturate(20 * time.Millisecond); err != nil || count == 0 || took < 20*time.Millisecond {
 		t.Errorf("%d in %s, %v", count, took, err)
 	}
+	unwanted := errors.New("unwanted")
+	h.Check = func(body []byte) error {
+		if string(body) == "hello bori" {
+			return unwanted
+		}
+		return nil
+	}
+	if err := l.Peers[0].Ask(names.At(0)); err != nil {
+		t.Error(err)
+	}
+	if err := l.Peers[0].Ask(names.At(1)); !errors.Is(err, unwanted) {
+		t.Errorf("an answer that is checked and unwanted: %v", err)
+	}
 	whole, err := h.Record(names.At(1))
 	if err != nil || !strings.HasPrefix(string(whole), "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(string(whole), "\r\n\r\nhello bori") {
 		t.Errorf("recorded %q, %v", whole, err)

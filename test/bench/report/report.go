@@ -42,6 +42,7 @@ type Report struct {
 type section struct {
 	title string
 	rows  []Row
+	notes []string
 }
 
 // Section begins a part of the table.
@@ -57,10 +58,23 @@ func (r *Report) Add(row Row) {
 	fmt.Fprintf(r.Progress, "  %-62s %14s %s\n", row.What, figure(row.Value, row.Unit), verdict(row))
 }
 
+// Note adds a sentence to the last section, about what is not in its table.
+func (r *Report) Note(sentence string) {
+	last := &r.sections[len(r.sections)-1]
+	last.notes = append(last.notes, sentence)
+	fmt.Fprintf(r.Progress, "  %s\n", sentence)
+}
+
 // Write writes the table in Markdown.
 func (r *Report) Write(w io.Writer) {
 	for _, s := range r.sections {
 		fmt.Fprintf(w, "\n### %s\n\n", s.title)
+		for _, sentence := range s.notes {
+			fmt.Fprintf(w, "%s\n\n", sentence)
+		}
+		if len(s.rows) == 0 {
+			continue
+		}
 		fmt.Fprint(w, "| what | verifier | bare | figure | middle half | must reach | aim | |\n|---|---|---|---|---|---|---|---|\n")
 		for _, row := range s.rows {
 			must, aim := bounds(row)

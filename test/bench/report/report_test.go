@@ -48,12 +48,25 @@ func TestTheTableSaysWhatIsMet(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotMeasuredIsSaid(t *testing.T) {
+	r := &Report{Progress: io.Discard}
+	r.Section("Nothing")
+	r.Note("Not measured: there is no server.")
+	var out strings.Builder
+	r.Write(&out)
+	if got, want := out.String(), "\n### Nothing\n\nNot measured: there is no server.\n\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	for metric, tests := range map[string]map[float64]string{
-		"extauthz_ratio":          {1.7: "aim met", 1.6: "aim met", 1.3: "met", 1.2: "met", 1.19: "**not met**"},
-		"verify_inprocess_ns":     {449: "aim met", 450: "aim met", 600: "met", 601: "**not met**"},
-		"verify_inprocess_allocs": {0: "aim met", 0.01: "**not met**"},
-		"unknown":                 {1: ""},
+		"extauthz_ratio":             {1.7: "aim met", 1.6: "aim met", 1.3: "met", 1.2: "met", 1.19: "**not met**"},
+		"verify_inprocess_ns":        {449: "aim met", 450: "aim met", 600: "met", 601: "**not met**"},
+		"verify_inprocess_allocs":    {0: "aim met", 0.01: "**not met**"},
+		"limits_leased_over_percent": {0: "aim met", 0.4: "met", 1: "met", 1.1: "**not met**"},
+		"limits_strict_over_percent": {0: "aim met", 0.1: "**not met**"},
+		"unknown":                    {1: ""},
 	} {
 		for value, want := range tests {
 			if got := verdict(Row{Metric: metric, Value: value}); got != want {

@@ -23,6 +23,10 @@ var targets = map[string]target{
 	"process_bytes_per_key":           {limit: 1536, wish: 800},
 	"revoke_p99_ms":                   {limit: 1000, wish: 250},
 	"flood_p99_ratio":                 {limit: 2, wish: 1},
+	"limits_leased_ratio":             {limit: 0.8, wish: 0.95, least: true},
+	"limits_leased_ratio_of_three":    {limit: 0.8, wish: 0.95, least: true},
+	"limits_leased_over_percent":      {limit: 1, wish: 0},
+	"limits_strict_over_percent":      {limit: 0, wish: 0},
 }
 
 // bounds writes what is asked of a row, if anything is.
