@@ -26,6 +26,7 @@ const (
 	verifierPort = "verifier"
 	extauthzPort = "extauthz"
 	adminPort    = "admin"
+	probesPort   = "probes"
 )
 
 // portNames are what flags are called after, and what listens there.
@@ -37,6 +38,7 @@ var portNames = map[string]string{
 	verifierPort: "the verifier's doors",
 	extauthzPort: "the verifier's door for Envoy",
 	adminPort:    "the verifier's metrics and usage",
+	probesPort:   "the verifier's health checks",
 }
 
 // What a killed run had started ends by itself, and gives its ports back.

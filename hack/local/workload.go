@@ -35,6 +35,7 @@ func overrides(opts options, ports map[string]int) map[string]map[string]string 
 			"listen":          loopback(ports[verifierPort]),
 			"extauthz-listen": loopback(ports[extauthzPort]),
 			"admin-listen":    loopback(ports[adminPort]),
+			"health-listen":   loopback(ports[probesPort]),
 			"usage-db":        filepath.Join(opts.dir, "usage.db"),
 			"snapshot-dir":    filepath.Join(opts.dir, "snapshot"),
 			"cert-dir":        certs,
