@@ -23,16 +23,19 @@ func (s *shared) charge(ctx context.Context, entry *keyindex.Entry, r *Report, n
 			budgets = append(budgets, i)
 		}
 	}
+	if len(budgets)+len(releases) == 0 {
+		return false, nil
+	}
+	if !s.first(ctx, entry, r, now) {
+		return true, nil
+	}
 	if len(releases) > 0 {
 		if err := s.store.Release(ctx, now, releases, r.RequestID); err != nil {
 			return false, err
 		}
 	}
-	if len(budgets) == 0 || r.SpendMicrocents == 0 {
+	if r.SpendMicrocents == 0 {
 		return false, nil
-	}
-	if first, err := s.first(ctx, entry, r, now); err != nil || !first {
-		return !first, err
 	}
 	return false, s.spend(ctx, entry, budgets, r, now)
 }
@@ -56,8 +59,9 @@ func (s *shared) spend(ctx context.Context, entry *keyindex.Entry, budgets []int
 // one in the time in which they are known for the same.
 var onceRule = &limit.Rule{Kind: limit.Span, Max: 1, Per: reportsWindow}
 
-// first says whether no other verifier has heard of a request. While the server is away, this one's own memory has to do.
-func (s *shared) first(ctx context.Context, entry *keyindex.Entry, r *Report, now time.Time) (bool, error) {
+// first says whether no other verifier has heard of a request. While the server is away, this one's own memory has to do: a
+// report that counts twice is better than one that does not count at all.
+func (s *shared) first(ctx context.Context, entry *keyindex.Entry, r *Report, now time.Time) bool {
 	asked := [1]valkey.Ask{{
 		Counter: limitstore.Counter{
 			Tag: entry.Class.WorkspaceID, Rule: "reported", Subject: uint64(local.SubjectOf("report", entry.Key.ID.String(), r.RequestID)),
@@ -65,8 +69,5 @@ func (s *shared) first(ctx context.Context, entry *keyindex.Entry, r *Report, no
 		Rule: onceRule, Known: &limit.Bucket{},
 	}}
 	results, err := s.store.Take(ctx, now, asked[:], limit.Cost{Requests: 1}, r.RequestID, nil)
-	if err != nil {
-		return false, err
-	}
-	return results[0].Allowed, nil
+	return err != nil || results[0].Allowed
 }

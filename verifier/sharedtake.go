@@ -217,12 +217,17 @@ func (s *shared) look(entry *keyindex.Entry, i int, now time.Time) limit.Result 
 // counter is what all verifiers call a limit of a key. A request's counters have the Workspace in
 // common, and so are in one place of a cluster.
 func counter(entry *keyindex.Entry, i int) limitstore.Counter {
-	return limitstore.Counter{Tag: entry.Class.WorkspaceID, Rule: entry.Limits[i].Shared, Subject: uint64(entry.Subject(i))}
+	l := &entry.Limits[i]
+	return limitstore.Counter{Tag: entry.Class.WorkspaceID, Rule: l.Shared, RuleHash: l.SharedHash, Subject: uint64(entry.Subject(i))}
 }
 
 func (s *shared) leaseOf(entry *keyindex.Entry, i int) *leased.Lease {
+	name := counter(entry, i)
+	if lease := s.leased.Find(name); lease != nil {
+		return lease
+	}
 	attached := entry.Attached(i)
-	return s.leased.Lease(counter(entry, i), attached.Rule, attached.Bucket)
+	return s.leased.Lease(name, attached.Rule, attached.Bucket)
 }
 
 func (s *shared) ask(entry *keyindex.Entry, i int) valkey.Ask {

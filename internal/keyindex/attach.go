@@ -4,6 +4,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/limitstore"
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
 )
 
@@ -16,7 +17,8 @@ type Limit struct {
 	// is tried in shadow; its rules stand together.
 	Group int
 	// Shared names the rule to other verifiers, in whose limits it may be.
-	Shared string
+	Shared     string
+	SharedHash uint64 // limitstore.HashOf it
 	// Strict asks for a round trip with each request where limits are shared.
 	Strict bool
 	shared local.Subject // whose requests are counted; 0: the key's own
@@ -84,9 +86,10 @@ func (a *attachment) addRules(name string, l *keyLimit, subject local.Subject) {
 		into, group = &a.shadows, a.groups
 	}
 	for _, rule := range l.rules {
+		shared := string(l.object.UID) + "/" + rule.Name
 		*into = append(*into, Limit{
 			Name: name, ID: l.object.UID, Rule: rule, Group: group, shared: subject,
-			Shared: string(l.object.UID) + "/" + rule.Name,
+			Shared: shared, SharedHash: limitstore.HashOf(shared),
 			Strict: l.object.Spec.Consistency == v1alpha1.ConsistencyStrict,
 		})
 	}

@@ -5,6 +5,7 @@ package limitstore
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/limit"
@@ -16,9 +17,17 @@ type Counter struct {
 	Tag string
 	// Rule is the UID of the KeyLimit and which of its rules it is.
 	Rule string
+	// RuleHash is HashOf the Rule, or zero where nobody has computed it. It spares reading the name to find what belongs to
+	// the counter, and means nothing in another process.
+	RuleHash uint64
 	// Subject is whose requests are counted.
 	Subject uint64
 }
+
+var seed = maphash.MakeSeed()
+
+// HashOf spreads names of rules. It is seeded, since the UIDs in them are for tenants to choose among.
+func HashOf(rule string) uint64 { return maphash.String(seed, rule) }
 
 // Draw asks for a part of what is left of a counter, to be used later.
 type Draw struct {
@@ -49,9 +58,12 @@ type Grant struct {
 	ResetAt, RetryAt time.Time
 }
 
-// Drawer grants. All draws of one call have the same Tag. An error means that nobody knows what
+// Drawer grants. All draws of one call have the same Place. An error means that nobody knows what
 // became of any of them.
 type Drawer interface {
+	// Place is where the counters of a Tag are. Those of one place can be drawn for together, and are reached, or not,
+	// together. It is quick.
+	Place(tag string) string
 	Draw(ctx context.Context, now time.Time, draws []Draw) ([]Grant, error)
 	// Verifiers is how many share the counters, as far as is known: at least 1.
 	Verifiers() int

@@ -234,8 +234,8 @@ func TestTheFailureOfOneWorkspaceIsForgottenOnceNobodyAsks(t *testing.T) {
 		}
 		s.clock.Step(2 * forgetFailure)
 		s.pass(1)
-		if len(s.queues.byTag) != 0 || s.queues.failing != 0 {
-			t.Errorf("%d queues are kept, of which %d fail", len(s.queues.byTag), s.queues.failing)
+		if len(s.queues.byPlace) != 0 || s.queues.failing != 0 {
+			t.Errorf("%d queues are kept, of which %d fail", len(s.queues.byPlace), s.queues.failing)
 		}
 	})
 }

@@ -24,7 +24,6 @@ package leased
 
 import (
 	"errors"
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +38,7 @@ import (
 
 // Options are what a Store is made of, all of them required but Log.
 type Options struct {
-	// Drawer is asked for a Tag by one goroutine at a time. It counts what was used, or is given back, before
+	// Drawer is asked for a Place by one goroutine at a time. It counts what was used, or is given back, before
 	// it grants what is wanted, and tells the number of verifiers without delay.
 	Drawer     limitstore.Drawer
 	Clock      clock.WithTicker
@@ -54,7 +53,6 @@ type Store struct {
 	log     logr.Logger
 	metrics metrics
 	queues  queues
-	seed    maphash.Seed
 	// stopping is set when Run ends: from then on nothing is leased beyond what a request needs.
 	stopping atomic.Bool
 
@@ -70,8 +68,8 @@ func New(options Options) (*Store, error) {
 	if options.Drawer == nil || options.Clock == nil || options.Registerer == nil {
 		return nil, errors.New("leases need a Drawer, a Clock and a Registerer")
 	}
-	s := &Store{drawer: options.Drawer, clock: options.Clock, log: options.Log, seed: maphash.MakeSeed()}
-	s.queues.store, s.queues.byTag = s, map[string]*queue{}
+	s := &Store{drawer: options.Drawer, clock: options.Clock, log: options.Log}
+	s.queues.store, s.queues.byPlace = s, map[string]*queue{}
 	s.metrics = newMetrics(func() float64 { return float64(s.live.Load()) })
 	s.table.Store(newTable(0))
 	return s, s.metrics.register(options.Registerer)
@@ -92,9 +90,16 @@ func (s *Store) Lease(counter limitstore.Counter, rule *limit.Rule, known *limit
 	return l
 }
 
-// hash is seeded, since subjects and the UIDs in a Rule are for tenants to choose among.
+// Find is the lease of a counter that was leased before; nil: make one by Lease. It waits for nobody.
+func (s *Store) Find(counter limitstore.Counter) *Lease {
+	if l := s.table.Load().find(s.hash(&counter), &counter); l != nil && !l.dead.Load() {
+		return l
+	}
+	return nil
+}
+
 func (s *Store) hash(counter *limitstore.Counter) uint64 {
-	h := (maphash.String(s.seed, counter.Rule) ^ counter.Subject) * 0x9e3779b97f4a7c15
+	h := (counter.RuleHash ^ counter.Subject) * 0x9e3779b97f4a7c15
 	return (h ^ h>>32) * 0xc4ceb9fe1a85ec53
 }
 

@@ -7,27 +7,27 @@ import (
 )
 
 const (
-	// mostAtOnce is how many draws go together.
-	mostAtOnce = 128
+	// mostAtOnce is how many draws go together. The store does nothing else meanwhile.
+	mostAtOnce = 32
 	// After a failure the store is left alone for a while, which doubles from the one to the other.
 	firstPause, longestPause = 50 * time.Millisecond, time.Second
-	// forgetFailure is when the failure of a Tag that nobody asked for since is forgotten.
+	// forgetFailure is when the failure of a Place that nobody asked for since is forgotten.
 	forgetFailure = time.Minute
 )
 
-// queues bring the leases of a Tag together: while one draw is under way, those that need one gather for the
-// next. Each Tag that has any is served by a goroutine, which ends when there is nothing more to do.
+// queues bring the leases of a Place together: while one draw is under way, those that need one gather for the
+// next. Each Place that has any is served by a goroutine, which ends when there is nothing more to do.
 type queues struct {
 	store *Store
 
 	mu      sync.Mutex // may be taken under a lease's lock, and not the other way round
-	byTag   map[string]*queue
+	byPlace map[string]*queue
 	running int
 	failing int           // queues that are
 	quiet   chan struct{} // if not nil, closed when none is running
 }
 
-// queue is of one Tag, which in a cluster is in one place: it is reached as a whole, or not.
+// queue is of one Place: it is reached as a whole, or not.
 type queue struct {
 	pending []*Lease
 	running bool
@@ -42,10 +42,11 @@ type queue struct {
 func (q *queues) add(l *Lease, isNew bool) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	of := q.byTag[l.counter.Tag]
+	place := q.store.drawer.Place(l.counter.Tag)
+	of := q.byPlace[place]
 	if of == nil {
 		of = &queue{}
-		q.byTag[l.counter.Tag] = of
+		q.byPlace[place] = of
 	}
 	if of.err != nil && (of.running || !q.store.stopping.Load() && !due(q.store.clock.Now(), of.retryAt, longestPause)) {
 		return of.err
@@ -56,7 +57,7 @@ func (q *queues) add(l *Lease, isNew bool) error {
 	if !of.running {
 		of.running = true
 		q.running++
-		go q.run(l.counter.Tag, of)
+		go q.run(place, of)
 	}
 	return nil
 }
@@ -67,9 +68,9 @@ func (q *queues) anyFailed() bool {
 	return q.failing > 0
 }
 
-func (q *queues) run(tag string, of *queue) {
+func (q *queues) run(place string, of *queue) {
 	for {
-		batch, probe := q.next(tag, of)
+		batch, probe := q.next(place, of)
 		if batch == nil {
 			return
 		}
@@ -92,14 +93,14 @@ func (q *queues) run(tag string, of *queue) {
 }
 
 // next takes what is to be drawn together, of a store that failed to see whether it answers.
-func (q *queues) next(tag string, of *queue) (batch []*Lease, probe bool) {
+func (q *queues) next(place string, of *queue) (batch []*Lease, probe bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(of.pending) == 0 {
 		of.running = false
 		q.running--
 		if of.err == nil {
-			delete(q.byTag, tag)
+			delete(q.byPlace, place)
 		}
 		if q.running == 0 && q.quiet != nil {
 			close(q.quiet)
@@ -152,13 +153,13 @@ func (q *queues) answered() {
 	}
 }
 
-// tidy forgets the failures of Tags that nobody asked for since.
+// tidy forgets the failures of Places that nobody asked for since.
 func (q *queues) tidy(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for tag, of := range q.byTag {
+	for place, of := range q.byPlace {
 		if of.err != nil && !of.running && now.Sub(of.retryAt) > forgetFailure {
-			delete(q.byTag, tag)
+			delete(q.byPlace, place)
 			q.answered()
 		}
 	}

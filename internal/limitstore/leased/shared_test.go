@@ -74,6 +74,8 @@ func newShared(verifiers int) *shared {
 
 func (s *shared) Verifiers() int { return s.verifiers }
 
+func (s *shared) Place(tag string) string { return tag }
+
 func (s *shared) Draw(ctx context.Context, now time.Time, draws []limitstore.Draw) ([]limitstore.Grant, error) {
 	s.mu.Lock()
 	hang := s.hang

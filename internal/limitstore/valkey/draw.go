@@ -17,7 +17,7 @@ func (s *Store) Draw(_ context.Context, now time.Time, draws []limitstore.Draw) 
 	if len(draws) == 0 {
 		return nil, nil
 	}
-	conn := s.ready(draws[0].Counter.Tag, len(draws), func(i int) limitstore.Counter { return draws[i].Counter }, now)
+	conn := s.readyToDraw(draws, now)
 	if conn == nil {
 		return nil, ErrUnavailable
 	}
@@ -42,6 +42,31 @@ func (s *Store) Draw(_ context.Context, now time.Time, draws []limitstore.Draw) 
 		grants[i] = grantOf(&draws[i], now, c.server, c.verdicts[i])
 	}
 	return grants, nil
+}
+
+// Place is the same for all tags but in a cluster, where each has a slot, and a script reaches one of them.
+func (s *Store) Place(tag string) string {
+	if now := s.servers.Load(); now == nil || now.slots == nil {
+		return ""
+	}
+	return tag
+}
+
+// readyToDraw is ready for counters of several tags.
+func (s *Store) readyToDraw(draws []limitstore.Draw, now time.Time) *connection {
+	from := 0
+	var conn *connection
+	for to := 1; to <= len(draws); to++ {
+		if to < len(draws) && draws[to].Counter.Tag == draws[from].Counter.Tag {
+			continue
+		}
+		counter := func(i int) limitstore.Counter { return draws[from+i].Counter }
+		if conn = s.ready(draws[from].Counter.Tag, to-from, counter, now); conn == nil {
+			return nil
+		}
+		from = to
+	}
+	return conn
 }
 
 func grantOf(d *limitstore.Draw, now time.Time, server int64, v verdict) limitstore.Grant {
