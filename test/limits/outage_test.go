@@ -33,18 +33,18 @@ func TestTheServerGoesAndComesBack(t *testing.T) {
 
 func comeBack(t *testing.T, outage outage, consistency, policy string) {
 	server := valkeyserver.Start(t)
-	tn := newTenant(t, "{rates: [{requests: 3000, per: 30m}], consistency: "+consistency+"}")
-	verifiers := startThree(t, tn, server.URL(), "--limits-outage", policy)
+	tn := newTenant(t, "{rates: [{requests: 1500, per: 30m}], consistency: "+consistency+"}")
+	verifiers := startThree(t, tn, server.URL(), "--limits-outage", policy, "--limits-timeout", "2s")
 	awaitShared(t, verifiers)
 
-	before := hammer(t, verifiers, tn.key, func(counts map[string]int) bool { return counts["VALID"] >= 1000 })
+	before := hammer(t, verifiers, tn.key, func(counts map[string]int) bool { return counts["VALID"] >= 500 })
 	outage.begin(server)
 	// The first may have been decided by what was at hand.
-	away := hammer(t, verifiers, tn.key, func(counts map[string]int) bool { return total(counts) >= 2000 })
-	during := hammer(t, verifiers, tn.key, func(counts map[string]int) bool { return total(counts) >= 1000 })
+	away := hammer(t, verifiers, tn.key, func(counts map[string]int) bool { return total(counts) >= 1000 })
+	during := hammer(t, verifiers, tn.key, func(counts map[string]int) bool { return total(counts) >= 500 })
 	outage.end(server)
 	awaitUp(t, verifiers)
-	after := hammer(t, verifiers, tn.key, dry(5000))
+	after := hammer(t, verifiers, tn.key, dry(2500))
 	t.Logf("admitted %d, then %d and %d while it was away, then %d", before["VALID"], away["VALID"], during["VALID"], after["VALID"])
 
 	sum := before["VALID"] + away["VALID"] + during["VALID"] + after["VALID"]
@@ -71,7 +71,7 @@ func comeBack(t *testing.T, outage outage, consistency, policy string) {
 		t.Errorf("once it was back: %v", after)
 	}
 	// And whoever was not there before is held to the limit exactly.
-	again := hammer(t, verifiers, tn.other, dry(5000))
+	again := hammer(t, verifiers, tn.other, dry(2500))
 	if got := again["VALID"]; got < limit || consistency == "Strict" && got > limit || got > limit+limit/100 {
 		t.Errorf("of a key that nobody had used, %d requests of %d were admitted: %v", got, limit, again)
 	}
@@ -91,7 +91,7 @@ func within(t *testing.T, admitted int, consistency string) {
 	}
 }
 
-const limit = 3000
+const limit = 1500
 
 func total(counts map[string]int) (sum int) {
 	for _, n := range counts {

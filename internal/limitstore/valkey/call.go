@@ -27,7 +27,7 @@ type entry struct {
 type verdict struct {
 	allowed bool
 	granted int64
-	a, b    int64 // see script.lua
+	a, b    int64 // see script/call.lua
 }
 
 // call is one question about several counters. It is used again, so that asking costs few
@@ -57,7 +57,7 @@ func (c *call) free() {
 	calls.Put(c)
 }
 
-// So many words for each counter, and so many numbers in each verdict: see script.lua.
+// So many words for each counter, and so many numbers in each verdict: see script/call.lua.
 const (
 	stride  = 13
 	numbers = 4

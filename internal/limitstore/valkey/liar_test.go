@@ -22,6 +22,10 @@ type liar struct {
 	addr    string
 	backend string
 	lie     atomic.Pointer[string]
+	mute    atomic.Pointer[string] // commands with this in them are carried out, and not answered
+	muted   atomic.Int64
+	slow    atomic.Int64 // nanoseconds until anything is answered
+	visits  atomic.Int64 // connections so far
 }
 
 func newLiar(t *testing.T, backend string) *liar {
@@ -45,6 +49,7 @@ func newLiar(t *testing.T, backend string) *liar {
 
 func (l *liar) serve(conn net.Conn) {
 	defer conn.Close()
+	l.visits.Add(1)
 	back, err := net.Dial("tcp", l.backend)
 	if err != nil {
 		return
@@ -65,6 +70,11 @@ func (l *liar) serve(conn net.Conn) {
 		io.WriteString(back, command)
 		answer, err := whole(answered)
 		if err != nil {
+			return
+		}
+		time.Sleep(time.Duration(l.slow.Load()))
+		if mute := l.mute.Load(); mute != nil && strings.Contains(command, *mute) {
+			l.muted.Add(1)
 			return
 		}
 		io.WriteString(conn, answer)
@@ -171,6 +181,75 @@ func answered(t *testing.T, s *Store, l *liar, name, lie string) {
 	waitSettled(t, s)
 	if got := used(t, s, a); got < 1 || got > 2 {
 		t.Errorf("%s: %d are counted", name, got)
+	}
+}
+
+// A server that answers later than a request waits is away, and stays so until it is quick again.
+func TestAServerThatIsSlowIsAway(t *testing.T) {
+	server := valkeyserver.Start(t)
+	for _, outage := range []Outage{OutageLocal, OutageOpen, OutageClosed} {
+		t.Run(outage.String(), func(t *testing.T) {
+			t.Parallel()
+			l := newLiar(t, server.Addr())
+			s := start(t, Options{URL: "redis://" + l.addr, Outage: outage, Timeout: inTime})
+			a := ask(&limit.Rule{Max: limit.MaxRequests, Per: time.Hour})
+			take(t, s, a)
+			l.slow.Store(int64(2 * inTime))
+			visits := l.visits.Load()
+			admitted := int64(1)
+			for range 20 {
+				results, err := s.Take(context.Background(), time.Now(), []Ask{a}, limit.Cost{Requests: 1}, "x", nil)
+				if closed := errors.Is(err, ErrUnavailable); closed != (outage == OutageClosed) || !closed && !results[0].Allowed {
+					t.Errorf("%+v, %v", results, err)
+				}
+				if err == nil {
+					admitted++
+				}
+			}
+			wait(t, "it is tried again", func() bool { return l.visits.Load() >= visits+3 })
+			if s.connected() {
+				t.Error("a slow server is asked")
+			}
+			l.slow.Store(0)
+			waitSettled(t, s)
+			if got := used(t, s, a); got < admitted || got > admitted+failures(s) {
+				t.Errorf("%d were admitted, and %d are counted", admitted, got)
+			}
+		})
+	}
+}
+
+// Where the answer is lost, what was admitted in an outage is told again, and counts once.
+func TestWhatIsAdmittedInAnOutageIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	server := valkeyserver.Start(t)
+	l := newLiar(t, server.Addr())
+	s := start(t, Options{URL: "redis://" + l.addr, Now: clock.Now, Timeout: inTime})
+	m := &team{t: t, server: server, clock: clock, stores: []*Store{s}}
+	settling, taking := "settled:", "EVALSHA"
+	for _, r := range kinds() {
+		a := ask(r)
+		for range 10 {
+			m.take(s, a)
+		}
+		waitSettled(t, s)
+		l.mute.Store(&taking) // heartbeats as well, so that the outage lasts
+		m.take(s, a)          // counted, and not answered: it counts twice
+		for range 19 {
+			m.take(s, a)
+		}
+		muted := l.muted.Load()
+		l.mute.Store(&settling)
+		wait(t, "three answers are lost", func() bool { return l.muted.Load() >= muted+3 })
+		for range 5 {
+			m.take(s, a) // here or there, as it may be
+		}
+		l.mute.Store(nil)
+		waitSettled(t, s)
+		if got := m.takeAll([]Ask{a}, 90); got != 90-10-1-20-5 {
+			t.Errorf("%v: %d more are admitted after 35 of 90, of which one counts twice", r.Kind, got)
+		}
 	}
 }
 

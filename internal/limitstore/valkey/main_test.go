@@ -22,10 +22,11 @@ const patience = 30 * time.Second
 // unhurried is longer than any pause of a busy machine, where a test is about what the server says.
 const unhurried = 20 * time.Second
 
-// Most of these tests wait for servers, and not for the processor.
+// Most of these tests wait for servers, and not for the processor; and what rapid tries is quick.
 func TestMain(m *testing.M) {
-	flag.Parse()
 	flag.Set("test.parallel", "12")
+	flag.Set("rapid.checks", "1000")
+	flag.Parse()
 	os.Exit(m.Run())
 }
 

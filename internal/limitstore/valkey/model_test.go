@@ -46,13 +46,54 @@ func drawCalendar(t *rapid.T) *limit.Calendar {
 	return limit.NewCalendar(limit.Reset(rapid.IntRange(0, 2).Draw(t, "reset")), rapid.IntRange(1, 7).Draw(t, "anchor"), zone)
 }
 
+// drawStep is how a clock is set: anyhow, or to where a rule may change its mind.
+func drawStep(t *rapid.T, all []limit.Attached, now time.Time) time.Duration {
+	per := all[rapid.IntRange(0, len(all)-1).Draw(t, "of")].Rule.Per
+	midnight := now.Truncate(time.Hour).Add(time.Hour).Sub(now) // somewhere
+	step := rapid.SampledFrom([]time.Duration{per, -per, per - time.Millisecond, midnight, midnight - time.Microsecond}).Draw(t, "step")
+	if rapid.Bool().Draw(t, "anyhow") {
+		step = time.Duration(rapid.Int64Range(-int64(2*time.Hour), int64(3*time.Hour)).Draw(t, "set"))
+	}
+	return step
+}
+
 // model counts in this process what the stores share.
 type model struct {
 	asks []Ask
 	all  []limit.Attached
+	held []map[uint64]int64 // of each, until when the requests are under way
+}
+
+// forget makes requests that are over stay so when the clock is set back, as they do in the store.
+func (m *model) forget(now time.Time) {
+	for i, held := range m.held {
+		for id, until := range held {
+			if until <= now.UnixNano() {
+				m.all[i].Slots.Release(id, 0)
+				delete(held, id)
+			}
+		}
+	}
+}
+
+// hold keeps until when a request is under way, and shortens that of others as Slots do.
+func (m *model) hold(i int, now time.Time, id uint64, ok bool) {
+	if m.asks[i].Rule.Kind != limit.Concurrency {
+		return
+	}
+	at, per := now.UnixNano(), int64(m.asks[i].Rule.Per)
+	for id, until := range m.held[i] {
+		if until-at > per+int64(time.Minute) {
+			m.held[i][id] = at + per
+		}
+	}
+	if ok {
+		m.held[i][id] = at + per
+	}
 }
 
 func (m *model) take(now time.Time, cost limit.Cost) []limit.Result {
+	m.forget(now)
 	results := make([]limit.Result, len(m.all))
 	for i := range m.all {
 		results[i] = m.all[i].Look(now)
@@ -80,12 +121,14 @@ func (m *model) takeGroup(group int, now time.Time, cost limit.Cost, results []l
 		a := &m.all[i]
 		words[i] = a.Bucket.Word()
 		results[i] = a.Take(now, cost)
+		m.hold(i, now, cost.Number, results[i].Allowed)
 		refused = refused || !results[i].Allowed
 	}
 	for i := range m.all {
 		if a := &m.all[i]; refused && m.asks[i].Group == group && results[i].Allowed {
 			a.Bucket.SetWord(words[i])
 			a.Slots.Release(cost.Number, now.UnixNano())
+			delete(m.held[i], cost.Number)
 			results[i] = a.Look(now)
 			results[i].Allowed = true
 		}
@@ -117,6 +160,7 @@ func TestWhatIsSharedIsCountedAsInAProcess(t *testing.T) {
 	}
 	ctx := context.Background()
 	rapid.Check(t, func(t *rapid.T) {
+		clock.now.Store(newClock().now.Load())
 		tag := fmt.Sprint(counters.Add(1))
 		m := &model{}
 		asks := make([][]Ask, len(stores)) // each knows something else
@@ -126,6 +170,7 @@ func TestWhatIsSharedIsCountedAsInAProcess(t *testing.T) {
 			group := rapid.IntRange(0, 2).Draw(t, "group")
 			m.all = append(m.all, limit.Attached{Rule: r, Bucket: new(limit.Bucket), Slots: new(limit.Slots)})
 			m.asks = append(m.asks, Ask{Counter: counter, Rule: r, Group: group})
+			m.held = append(m.held, map[uint64]int64{})
 			for j := range stores {
 				asks[j] = append(asks[j], Ask{Counter: counter, Rule: r, Group: group, Known: new(limit.Bucket), Slots: new(limit.Slots)})
 			}
@@ -139,7 +184,7 @@ func TestWhatIsSharedIsCountedAsInAProcess(t *testing.T) {
 			}
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0:
-				clock.advance(time.Duration(rapid.Int64Range(-int64(2*time.Hour), int64(3*time.Hour)).Draw(t, "set")))
+				clock.advance(drawStep(t, m.all, now))
 			case 1:
 				clock.advance(time.Duration(rapid.Int64Range(0, int64(30*time.Second)).Draw(t, "pause")))
 			case 2:
@@ -158,8 +203,10 @@ func TestWhatIsSharedIsCountedAsInAProcess(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(underWay)-1).Draw(t, "done")
 				s.Release(ctx, now, asks[n], fmt.Sprint(underWay[i]))
+				m.forget(now)
 				for j := range m.all {
 					m.all[j].Slots.Release(underWay[i], now.UnixNano())
+					delete(m.held[j], underWay[i])
 				}
 				underWay = append(underWay[:i], underWay[i+1:]...)
 			case 4:

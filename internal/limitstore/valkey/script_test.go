@@ -268,20 +268,24 @@ func TestLargeAmountsAreExact(t *testing.T) {
 func TestACounterThatIsAskedForTwiceCountsTwice(t *testing.T) {
 	m := newTeam(t, 1, Options{})
 	for _, r := range kinds() {
-		a := ask(r)
-		admitted := 0
-		for {
-			results, err := m.stores[0].Take(context.Background(), m.clock.Now(), []Ask{a, a}, limit.Cost{Requests: 1, Microcents: 1}, fmt.Sprint(admitted), nil)
-			if err != nil {
-				t.Fatal(err)
+		for group := range 2 {
+			a := ask(r)
+			again := a
+			again.Group = group
+			admitted := 0
+			for {
+				results, err := m.stores[0].Take(context.Background(), m.clock.Now(), []Ask{a, again}, limit.Cost{Requests: 1, Microcents: 1}, fmt.Sprint(admitted), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !all(results[:2-group]) {
+					break
+				}
+				admitted++
 			}
-			if !all(results) {
-				break
+			if admitted != 45 {
+				t.Errorf("%v, the second time in group %d: %d requests of two are admitted, of 90", r.Kind, group, admitted)
 			}
-			admitted++
-		}
-		if admitted != 45 {
-			t.Errorf("%v: %d requests of two are admitted, of 90", r.Kind, admitted)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (s *Store) settleFor(conn *connection, tag string, n int, counter func(i in
 		var others chan struct{}
 		st.Lock()
 		for i := range n {
-			switch sh := st.all[counter(i)]; {
+			switch sh := st.all[keyOf(counter(i))]; {
 			case sh == nil:
 			case sh.settling != nil:
 				others = sh.settling

@@ -61,21 +61,28 @@ func (s *shares) stripe(tag string) *stripe {
 	return &s.stripes[maphash.String(s.seed, tag)%uint64(len(s.stripes))]
 }
 
+// keyOf is by what a share is found: the hash, which may or may not have been computed, means nothing here.
+func keyOf(c limitstore.Counter) limitstore.Counter {
+	c.RuleHash = 0
+	return c
+}
+
 // get is the share of a counter; the stripe is locked. An edited rule goes on with what was counted by
 // the one before.
 func (s *shares) get(st *stripe, a *Ask, parts int64, now time.Time) *share {
-	sh := st.all[a.Counter]
+	key := keyOf(a.Counter)
+	sh := st.all[key]
 	switch {
 	case sh == nil:
 		s.n.Add(1)
 		sh = newShare(a, parts, now)
-		st.all[a.Counter] = sh
+		st.all[key] = sh
 	case sh.rule == a.Rule || sh.rule.Equal(a.Rule):
 	case a.Rule.Succeeds(sh.rule):
 		sh.edit(a, now)
 	default: // it counts something else now, and nobody wants to know any more what it did
 		sh = newShare(a, sh.parts, now)
-		st.all[a.Counter] = sh
+		st.all[key] = sh
 	}
 	sh.rule, sh.known = a.Rule, a.Known
 	if a.Slots != nil {
@@ -92,7 +99,7 @@ func (s *shares) drop(st *stripe, sh *share) {
 }
 
 func newShare(a *Ask, parts int64, now time.Time) *share {
-	sh := &share{counter: a.Counter, rule: a.Rule, parts: parts, part: partOf(a.Rule, parts)}
+	sh := &share{counter: keyOf(a.Counter), rule: a.Rule, parts: parts, part: partOf(a.Rule, parts)}
 	if a.Rule.Kind == limit.Concurrency {
 		sh.slots = new(limit.Slots)
 		return sh

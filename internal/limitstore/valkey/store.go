@@ -9,7 +9,6 @@ package valkey
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/redis/rueidis"
 )
-
-//go:embed script.lua
-var scriptText string
 
 // Store asks for all counters that the verifiers share. New makes it, and until Run has connected it is
 // as if the server were away.

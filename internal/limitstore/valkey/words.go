@@ -53,7 +53,10 @@ func wordOf(r *limit.Rule, now time.Time, a, b int64) uint64 {
 		}
 		return uint64(max(0, nanoseconds(now)+a))
 	}
-	return countedWord(max(0, a), max(0, b))
+	if b <= 0 {
+		return 0 // nothing is counted, in whichever period
+	}
+	return countedWord(max(0, a), b)
 }
 
 // seedOf is wordOf the other way around. Nothing known is ok=false.
