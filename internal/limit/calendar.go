@@ -32,6 +32,7 @@ type Calendar struct {
 	reset  Reset
 	anchor int
 	zone   *time.Location
+	text   string
 	cached atomic.Pointer[Period] // the one that was asked for last
 }
 
@@ -57,7 +58,7 @@ func NewCalendar(reset Reset, anchor int, zone *time.Location) *Calendar {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return &Calendar{reset: reset, anchor: anchor, zone: zone}
+	return &Calendar{reset: reset, anchor: anchor, zone: zone, text: fmt.Sprintf("%v/%d/%v", reset, anchor, zone)}
 }
 
 // At is the period that holds at a time. It allocates nothing where that is the period of the
@@ -86,12 +87,12 @@ func (c *Calendar) Equal(other *Calendar) bool {
 	if c == nil || other == nil {
 		return c == other
 	}
-	return c.reset == other.reset && c.anchor == other.anchor && c.zone.String() == other.zone.String()
+	return c.text == other.text
 }
 
 // String is the same for equal calendars, and for no others: "Monthly/31/Europe/Berlin". A Daily
 // one has the anchor 1.
-func (c *Calendar) String() string { return fmt.Sprintf("%v/%d/%v", c.reset, c.anchor, c.zone) }
+func (c *Calendar) String() string { return c.text }
 
 func (c *Calendar) find(t time.Time) Period {
 	first := c.firstDate(c.date(t))
