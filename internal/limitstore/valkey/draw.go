@@ -12,7 +12,7 @@ import (
 var _ limitstore.Drawer = (*Store)(nil)
 
 // Draw asks for parts of what is left, all in one round trip. While the server is away it returns an error at
-// once; TakeLocal then decides.
+// once; a Take then decides.
 func (s *Store) Draw(_ context.Context, now time.Time, draws []limitstore.Draw) ([]limitstore.Grant, error) {
 	if len(draws) == 0 {
 		return nil, nil

@@ -1,18 +1,10 @@
 package valkey
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/limit"
 )
-
-// TakeLocal is Take without asking the server, as Outage says. For Concurrency a request is named by its
-// Number, in hexadecimal digits.
-func (s *Store) TakeLocal(now time.Time, asks []Ask, cost limit.Cost, results []limit.Result) ([]limit.Result, error) {
-	s.metrics.unasked.Inc()
-	return s.decide(now, asks, cost, strconv.FormatUint(cost.Number, 16), results)
-}
 
 // decide is what Take answers while the server is away.
 func (s *Store) decide(now time.Time, asks []Ask, cost limit.Cost, id string, results []limit.Result) ([]limit.Result, error) {

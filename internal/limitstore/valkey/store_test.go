@@ -126,7 +126,7 @@ func TestWhatIsToldInAnOutageIsToldAfterwards(t *testing.T) {
 		if _, err := s.Draw(ctx, now, []limitstore.Draw{{Counter: budget.Counter, Rule: budget.Rule, Want: 1}}); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%v: drawn with %v", outage, err)
 		}
-		if results, err := s.TakeLocal(now, asks, limit.Cost{Number: 0xe}, nil); outage == OutageClosed != errors.Is(err, ErrUnavailable) || err == nil && !all(results) {
+		if results, err := s.Take(ctx, now, asks, limit.Cost{}, "e", nil); outage == OutageClosed != errors.Is(err, ErrUnavailable) || err == nil && !all(results) {
 			t.Errorf("%v: taken with %v, %v", outage, results, err)
 		}
 		s.Release(ctx, now, asks, "e")
