@@ -2,8 +2,8 @@
 // key may do what is asked, now, from there, this often. It is the data plane as a library, for use
 // inside a service; its doors are in the packages below it, package httpapi with a middleware for net/http.
 //
-// A decision is made in memory. It waits for no API server, no database and no other request,
-// and, for keys with up to four limits, takes no memory of its own.
+// A decision is made in memory. It waits for no API server, no database and no other request, unless a limit is
+// shared with other verifiers and is to be asked for (SharedLimits), and, for keys with up to four limits, takes no memory of its own.
 package verifier
 
 import (

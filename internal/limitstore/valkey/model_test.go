@@ -193,8 +193,8 @@ func TestWhatIsSharedIsCountedAsInAProcess(t *testing.T) {
 				}
 				s.Charge(ctx, now, asks[n], cost)
 				for i := range m.all {
-					if a := &m.all[i]; a.Rule.Kind != limit.Concurrency && costOf(a.Rule, cost) != 0 {
-						a.Rule.Charge(a.Bucket, now, costOf(a.Rule, cost))
+					if a := &m.all[i]; a.Rule.Kind != limit.Concurrency && a.Rule.Amount(cost) != 0 {
+						a.Rule.Charge(a.Bucket, now, a.Rule.Amount(cost))
 					}
 				}
 			case 3:

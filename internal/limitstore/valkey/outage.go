@@ -81,7 +81,7 @@ func (d *decision) take(group int) bool {
 		if d.asks[i].Group == group {
 			sh := d.share(i)
 			words[i] = sh.bucket.Word()
-			d.results[i] = sh.take(d.now, costOf(sh.rule, d.cost), d.id, d.store.options.Outage == OutageOpen)
+			d.results[i] = sh.take(d.now, sh.rule.Amount(d.cost), d.id, d.store.options.Outage == OutageOpen)
 			refused = refused || !d.results[i].Allowed
 		}
 	}
@@ -159,7 +159,7 @@ func (s *Store) charge(now time.Time, asks []Ask, amount limit.Cost) {
 	st.Lock()
 	defer st.Unlock()
 	for i := range asks {
-		if used := costOf(asks[i].Rule, amount); used != 0 && asks[i].Rule.Kind != limit.Concurrency {
+		if used := asks[i].Rule.Amount(amount); used != 0 && asks[i].Rule.Kind != limit.Concurrency {
 			sh := s.shares.get(st, &asks[i], s.parts(), now)
 			sh.part.Charge(&sh.bucket, now, used)
 		}

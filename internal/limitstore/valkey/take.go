@@ -21,17 +21,6 @@ type Ask struct {
 	Group int
 }
 
-// costOf is what a request takes by a rule.
-func costOf(r *limit.Rule, cost limit.Cost) int64 {
-	switch r.Kind {
-	case limit.Budget:
-		return cost.Microcents
-	case limit.Concurrency:
-		return 1
-	}
-	return cost.Requests
-}
-
 // Take asks for what a request costs by all the rules, and takes it by all of group 0 or by
 // none. Every other group is taken all or none as well, and only where group 0 was. It appends the answers to results: one is
 // Allowed where there was enough by that rule. The id names the request among those under way. While the
@@ -53,7 +42,7 @@ func (s *Store) Take(_ context.Context, now time.Time, asks []Ask, cost limit.Co
 		a := &asks[i]
 		c.entries = append(c.entries, a.entry())
 		e := &c.entries[i]
-		e.asks, e.amount, e.id = true, costOf(a.Rule, cost), id
+		e.asks, e.amount, e.id = true, a.Rule.Amount(cost), id
 	}
 	if s.run(conn, c, now) != nil {
 		return s.decide(now, asks, cost, id, results)
@@ -147,7 +136,7 @@ func numberOf(id string) uint64 {
 // While the server is away it is kept, and counted later.
 func (s *Store) Charge(_ context.Context, now time.Time, asks []Ask, amount limit.Cost) error {
 	s.tell(now, asks, func(e *entry) bool {
-		e.used = costOf(e.rule, amount)
+		e.used = e.rule.Amount(amount)
 		return e.rule.Kind != limit.Concurrency && e.used != 0
 	}, func() { s.charge(now, asks, amount) })
 	return nil
