@@ -29,6 +29,11 @@ const (
 // +kubebuilder:validation:XValidation:rule="!(has(self.expiresAt) && has(self.ttl))",message="set expiresAt or ttl, not both"
 // +kubebuilder:validation:XValidation:rule="has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)",message="prefix cannot be changed: it is part of the key; create another ApiKey",fieldPath=".prefix"
 // +kubebuilder:validation:XValidation:rule="has(self.serviceAccountRef) == has(oldSelf.serviceAccountRef) && (!has(self.serviceAccountRef) || self.serviceAccountRef == oldSelf.serviceAccountRef)",message="serviceAccountRef cannot be changed: create another ApiKey",fieldPath=".serviceAccountRef"
+// +kubebuilder:validation:XValidation:rule="has(self.source) == has(oldSelf.source)",message="source can be neither added nor removed: create another ApiKey",fieldPath=".source"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || !has(self.rotation) || !has(self.rotation.every)",message="a key that is brought along is not made anew by time: remove rotation.every, and change its source instead",fieldPath=".rotation.every"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || !has(self.delivery) || !has(self.delivery.type) || self.delivery.type == 'Secret'",message="a key that is brought along is not delivered: remove delivery.type",fieldPath=".delivery.type"
+// +kubebuilder:validation:XValidation:rule="!has(self.rotation) || !has(self.rotation.every) || !has(self.ttl) || duration(self.rotation.every) < duration(self.ttl)",message="rotation.every must be shorter than ttl: the key would end before it is rotated",fieldPath=".rotation.every"
+// +kubebuilder:validation:XValidation:rule="(has(self.entity) && self.entity.kind == 'User') == (has(oldSelf.entity) && oldSelf.entity.kind == 'User') && (!has(self.entity) || self.entity.kind != 'User' || self.entity.id == oldSelf.entity.id)",message="whose personal token a key is cannot be changed: create another ApiKey",fieldPath=".entity"
 type ApiKeySpec struct {
 	// WorkspaceRef names the Workspace the key belongs to. It cannot be changed.
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="workspaceRef cannot be changed: create another ApiKey"
@@ -116,10 +121,19 @@ type ApiKeySpec struct {
 	// +optional
 	Metadata map[string]MetadataValue `json:"metadata,omitempty"`
 
+	// Rotation replaces the key by another one, by itself or with a while for both.
+	// +optional
+	Rotation *Rotation `json:"rotation,omitempty"`
+
 	// Delivery is how the key reaches those who use it.
 	// +kubebuilder:default={}
 	// +optional
 	Delivery Delivery `json:"delivery,omitempty"`
+
+	// Source brings along a key that exists already, instead of having one made. Whether a key is
+	// brought along cannot be changed; which one can, and is a rotation.
+	// +optional
+	Source *Source `json:"source,omitempty"`
 }
 
 // CIDR is a network in CIDR notation, IPv4 or IPv6.
@@ -130,201 +144,6 @@ type CIDR string
 // MetadataValue is a short text.
 // +kubebuilder:validation:MaxLength=512
 type MetadataValue string
-
-// DeletionPolicy decides what becomes of the delivered Secret when its ApiKey is deleted.
-// +kubebuilder:validation:Enum=Delete;Retain
-type DeletionPolicy string
-
-const (
-	DeletionDelete DeletionPolicy = "Delete"
-	// DeletionRetain leaves the Secret. The key in it no longer works: deleting an ApiKey
-	// always revokes.
-	DeletionRetain DeletionPolicy = "Retain"
-)
-
-// OnLoss decides what to do when somebody deleted the delivered Secret.
-// +kubebuilder:validation:Enum=Rotate;Fail
-type OnLoss string
-
-const (
-	// OnLossRotate issues a new key into a new Secret, and the lost one stops working.
-	OnLossRotate OnLoss = "Rotate"
-	// OnLossFail reports the loss and leaves the lost key working for whoever has it.
-	OnLossFail OnLoss = "Fail"
-)
-
-// Delivery puts a key into a Secret in the ApiKey's namespace, under the data keys api-key
-// and key-id.
-// +kubebuilder:validation:XValidation:rule="has(self.secretName) == has(oldSelf.secretName) && (!has(self.secretName) || self.secretName == oldSelf.secretName)",message="secretName cannot be changed: those who use the key know it by this name; create another ApiKey",fieldPath=".secretName"
-type Delivery struct {
-	// SecretName is the name of the Secret, by default the ApiKey's. It cannot be changed. A Secret of
-	// that name which is not this ApiKey's own is never touched.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +optional
-	SecretName string `json:"secretName,omitempty"`
-
-	// Labels to put on the Secret besides Claviger's own.
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('keys.claviger.dev/'))",message="labels under keys.claviger.dev/ are Claviger's own"
-	// +optional
-	Labels map[string]LabelValue `json:"labels,omitempty"`
-
-	// Annotations to put on the Secret besides Claviger's own.
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('keys.claviger.dev/'))",message="annotations under keys.claviger.dev/ are Claviger's own"
-	// +optional
-	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
-
-	// DeletionPolicy is Delete (the Secret goes with the ApiKey) or Retain (it stays, with
-	// a key that no longer works).
-	// +kubebuilder:default=Delete
-	// +optional
-	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
-
-	// OnLoss is Rotate (a deleted Secret is replaced by one with a new key, and the old key
-	// stops working) or Fail (the loss is only reported).
-	// +kubebuilder:default=Rotate
-	// +optional
-	OnLoss OnLoss `json:"onLoss,omitempty"`
-}
-
-// LabelValue is the value of a label.
-// +kubebuilder:validation:MaxLength=63
-type LabelValue string
-
-// AnnotationValue is the value of an annotation.
-// +kubebuilder:validation:MaxLength=4096
-type AnnotationValue string
-
-// ApiKeyStatus is what Claviger has made of a key. All of it but the usage can be
-// rebuilt from the Secrets.
-type ApiKeyStatus struct {
-	// ObservedGeneration is the generation of the spec this status speaks of.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// KeyID identifies the key wherever it is counted or reported. It never changes, and
-	// it is no secret.
-	// +optional
-	KeyID string `json:"keyID,omitempty"`
-
-	// Hint is enough of the key to recognise it: its prefix and its last four characters.
-	// +optional
-	Hint string `json:"hint,omitempty"`
-
-	// State is Pending, Active, Disabled, Revoked, Expired, WorkspaceSuspended or
-	// ServiceAccountSuspended.
-	// +optional
-	State string `json:"state,omitempty"`
-
-	// IssuedAt is when the key was made.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
-
-	// ExpiresAt is when the key stops working, whatever set the end.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
-
-	// SecretName is the Secret that holds the key.
-	// +optional
-	SecretName string `json:"secretName,omitempty"`
-
-	// Usage is what the verifiers have counted. It follows within about a minute and is for
-	// reading only: limits are not enforced from it.
-	// +optional
-	Usage *KeyUsage `json:"usage,omitempty"`
-
-	// Conditions: Ready, Active and, while a person must act, Stalled.
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('9999-01-01T00:00:00Z'))",message="must have a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-}
-
-// KeyUsage is what the verifiers counted for a key.
-type KeyUsage struct {
-	// Period is the current calendar month in UTC.
-	// +optional
-	Period UsagePeriod `json:"period,omitempty"`
-
-	// Total is all that was counted since the key was issued.
-	// +optional
-	Total UsageCounts `json:"total,omitempty"`
-
-	// Remaining is how many requests the tightest of the key's limits had left when the key was
-	// last used; at resetAt that limit is whole again. Budgets are told apart from it, in
-	// remainingMicrocents.
-	// +optional
-	Remaining *int64 `json:"remaining,omitempty"`
-
-	// ResetAt is when the limit that Remaining speaks of is whole again.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	ResetAt *metav1.Time `json:"resetAt,omitempty"`
-
-	// RemainingMicrocents is what was left of the key's budget when the key was last used, of several
-	// that of which the least was, in microcents: 100000000 of them are one dollar.
-	// +optional
-	RemainingMicrocents *int64 `json:"remainingMicrocents,omitempty"`
-
-	// BudgetResetAt is when the budget that RemainingMicrocents speaks of begins anew.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	BudgetResetAt *metav1.Time `json:"budgetResetAt,omitempty"`
-
-	// Exhausted is the quota or budget that the key has used up, while it has.
-	// +optional
-	Exhausted *ExhaustedLimit `json:"exhausted,omitempty"`
-
-	// LastUsedAt is when the key was last presented, whatever the answer.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	LastUsedAt *metav1.Time `json:"lastUsedAt,omitempty"`
-}
-
-// The reasons of an ExhaustedLimit, and of the Event that tells when a key has come to that.
-const (
-	ReasonQuotaExhausted  = "QuotaExhausted"
-	ReasonBudgetExhausted = "BudgetExhausted"
-)
-
-// ExhaustedLimit is a quota or a budget that was used up.
-type ExhaustedLimit struct {
-	// Limit is the name of the KeyLimit.
-	Limit string `json:"limit"`
-
-	// Reason is QuotaExhausted or BudgetExhausted.
-	Reason string `json:"reason"`
-
-	// ResetAt is when its next period begins.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	ResetAt metav1.Time `json:"resetAt"`
-}
-
-// UsagePeriod is usage from a start on.
-type UsagePeriod struct {
-	// Start of the period.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	Start *metav1.Time `json:"start,omitempty"`
-
-	UsageCounts `json:",inline"`
-}
-
-// UsageCounts counts decisions. A request is counted once, under one of these.
-type UsageCounts struct {
-	// Requests that were allowed.
-	// +optional
-	Requests int64 `json:"requests"`
-	// Denied requests.
-	// +optional
-	Denied int64 `json:"denied"`
-}
 
 // ApiKey is one API key: made by Claviger, delivered into a Secret, verified by its hash.
 // +kubebuilder:object:root=true
@@ -349,6 +168,7 @@ type ApiKey struct {
 	// Spec is what the key shall be.
 	Spec ApiKeySpec `json:"spec"`
 	// Status is what Claviger has made of it; only Claviger writes it.
+	// +kubebuilder:default={}
 	// +optional
 	Status ApiKeyStatus `json:"status,omitempty"`
 }

@@ -9,6 +9,16 @@ const (
 	// ConditionStalled is present, and true, only while nothing but a person's change
 	// can help. kstatus reads it as Failed.
 	ConditionStalled = "Stalled"
+	// ConditionNearExpiry is present, and true, on a key that ends soon.
+	ConditionNearExpiry = "NearExpiry"
+	// ConditionUnused is present, and true, on a key that was not used for as long as its Workspace says.
+	ConditionUnused = "Unused"
+	// ConditionPreviousKeyInUse is present, and true, while the end of an overlap is near and somebody
+	// still uses the replaced key.
+	ConditionPreviousKeyInUse = "PreviousKeyInUse"
+	// ConditionLegacyKeys is present, and true, on a Workspace with keys that are not of Claviger's
+	// format.
+	ConditionLegacyKeys = "LegacyKeys"
 )
 
 // Reasons of the Ready condition.
@@ -31,6 +41,14 @@ const (
 	// The API server, or something it asks, does not let a Secret be written: a quota, a
 	// policy, a missing permission.
 	ReasonWriteRefused = "WriteRefused"
+	// The Secret that the key is to be brought along from is missing, or holds none.
+	ReasonSourceNotFound = "SourceNotFound"
+	// The key that is to be brought along could be guessed.
+	ReasonWeakKey = "WeakKey"
+	// Another ApiKey has the same key, and had it before.
+	ReasonDuplicateKey = "DuplicateKey"
+	// The ApiKey of an account's token exists and is not the account's own.
+	ReasonTokenConflict = "TokenConflict"
 )
 
 // Reasons of the Active condition. They are also the values of an ApiKey's status.state,

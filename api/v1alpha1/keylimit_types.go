@@ -192,7 +192,8 @@ type LimitUsage struct {
 
 // KeyLimitStatus is what Claviger has seen of a limit.
 type KeyLimitStatus struct {
-	// ObservedGeneration is the generation of the spec this status speaks of.
+	// ObservedGeneration is the generation of the spec this status speaks of; 0 before Claviger has looked at it.
+	// +kubebuilder:default=0
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -240,6 +241,7 @@ type KeyLimit struct {
 	// Spec is what the limit shall be.
 	Spec KeyLimitSpec `json:"spec"`
 	// Status is what Claviger has seen; only Claviger writes it.
+	// +kubebuilder:default={}
 	// +optional
 	Status KeyLimitStatus `json:"status,omitempty"`
 }

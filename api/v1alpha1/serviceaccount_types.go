@@ -50,17 +50,65 @@ type ServiceAccountSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	LimitRefs []LocalReference `json:"limitRefs,omitempty"`
+
+	// Token has an ApiKey of the account's own name kept for it, with all that the account may do.
+	// Unset, there is none, and one that was is deleted.
+	// +optional
+	Token *AccountToken `json:"token,omitempty"`
+}
+
+// AccountToken is the key that is kept for an account. A changed annotation
+// keys.claviger.dev/regenerate of the account renews it, and the old one stops at once.
+type AccountToken struct {
+	// TTL is how long a token works from when it was issued or renewed: a year, unless it is set.
+	// +kubebuilder:default="8760h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
+	// +optional
+	TTL *metav1.Duration `json:"ttl,omitempty"`
+
+	// Environment is part of the token: live or test. It cannot be changed.
+	// +kubebuilder:default=live
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="environment cannot be changed: it is part of the token; create another ServiceAccount"
+	// +optional
+	Environment Environment `json:"environment,omitempty"`
+
+	// Delivery is how the token reaches those who use it.
+	// +kubebuilder:default={}
+	// +optional
+	Delivery Delivery `json:"delivery,omitempty"`
+}
+
+// AccountTokenStatus tells of the key that is kept for an account.
+type AccountTokenStatus struct {
+	// ApiKeyName is the name of the ApiKey.
+	ApiKeyName string `json:"apiKeyName"`
+
+	// KeyID is that key's ID.
+	// +optional
+	KeyID string `json:"keyID,omitempty"`
+
+	// ExpiresAt is when the token stops working.
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }
 
 // ServiceAccountStatus is what Claviger has seen of an account.
 type ServiceAccountStatus struct {
-	// ObservedGeneration is the generation of the spec this status speaks of.
+	// ObservedGeneration is the generation of the spec this status speaks of; 0 before Claviger has looked at it.
+	// +kubebuilder:default=0
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// ActiveKeys counts the account's keys that work now.
 	// +optional
 	ActiveKeys int32 `json:"activeKeys"`
+
+	// Token is the key that is kept for the account.
+	// +optional
+	Token *AccountTokenStatus `json:"token,omitempty"`
 
 	// Conditions: Ready, Active and, while a person must act, Stalled.
 	// +listType=map
@@ -90,6 +138,7 @@ type ServiceAccount struct {
 	// Spec is what the account shall be.
 	Spec ServiceAccountSpec `json:"spec"`
 	// Status is what Claviger has seen; only Claviger writes it.
+	// +kubebuilder:default={}
 	// +optional
 	Status ServiceAccountStatus `json:"status,omitempty"`
 }

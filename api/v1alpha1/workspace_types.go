@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -54,7 +55,24 @@ type WorkspaceSpec struct {
 	// +kubebuilder:validation:MaxItems=1000
 	// +optional
 	Entities []EntityLimits `json:"entities,omitempty"`
+
+	// DeletionPolicy is Refuse (the workspace is not deleted while it has keys) or Cascade (its keys are
+	// deleted with it).
+	// +kubebuilder:default=Refuse
+	// +optional
+	DeletionPolicy WorkspaceDeletionPolicy `json:"deletionPolicy,omitempty"`
 }
+
+// WorkspaceDeletionPolicy decides about deleting a Workspace that has keys.
+// +kubebuilder:validation:Enum=Refuse;Cascade
+type WorkspaceDeletionPolicy string
+
+const (
+	// WorkspaceRefuse keeps the Workspace for as long as it has keys.
+	WorkspaceRefuse WorkspaceDeletionPolicy = "Refuse"
+	// WorkspaceCascade deletes its keys with it.
+	WorkspaceCascade WorkspaceDeletionPolicy = "Cascade"
+)
 
 // DepartmentLimits are the limits of one department.
 type DepartmentLimits struct {
@@ -139,11 +157,77 @@ type KeyPolicy struct {
 	// +kubebuilder:validation:Minimum=1
 	// +optional
 	MaxKeys *int32 `json:"maxKeys,omitempty"`
+
+	// AllowedDelivery are the ways for its keys to reach their users: Secret, Sealed, and Source for keys that
+	// are brought along. Where it is empty, all of them.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=3
+	// +optional
+	AllowedDelivery []AllowedDelivery `json:"allowedDelivery,omitempty"`
+
+	// Delegation is None (whoever may create keys may give them any scope of the catalogue) or Required (only
+	// scopes that they may grant themselves, by the verb grant on scopes.keys.claviger.dev, with the scope as
+	// the resource's name).
+	// +kubebuilder:default=None
+	// +optional
+	Delegation Delegation `json:"delegation,omitempty"`
+
+	// ExpiryWarnings are how long before a key's end a warning is given: 14 days and one day, unless they
+	// are set.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +optional
+	ExpiryWarnings []WarningTime `json:"expiryWarnings,omitempty"`
+
+	// UnusedAfter is after how long without use a key is told to be Unused, for example 720h. Unset,
+	// none is.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
+	// +optional
+	UnusedAfter *metav1.Duration `json:"unusedAfter,omitempty"`
+
+	// RetainExpired is for how long ApiKeys are kept after their key expired; then the operator deletes
+	// them. Unset, they stay. Do not set it where keys are applied from Git: what is deleted would
+	// be applied again, as a new key.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
+	// +optional
+	RetainExpired *metav1.Duration `json:"retainExpired,omitempty"`
 }
+
+// WarningTime is how long before a key's end a warning is given, for example 336h.
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s')",message="must be at least 1s, in hours, minutes and seconds: 336h is 14 days"
+type WarningTime string
+
+// AllowedDelivery is a way for a key to reach its users.
+// +kubebuilder:validation:Enum=Secret;Sealed;Source
+type AllowedDelivery string
+
+// The ways there are.
+const (
+	AllowSecret AllowedDelivery = "Secret"
+	AllowSealed AllowedDelivery = "Sealed"
+	AllowSource AllowedDelivery = "Source"
+)
+
+// Delegation says which scopes people may give to keys.
+// +kubebuilder:validation:Enum=None;Required
+type Delegation string
+
+const (
+	// DelegationNone asks nobody.
+	DelegationNone Delegation = "None"
+	// DelegationRequired asks Kubernetes whether they may grant each scope.
+	DelegationRequired Delegation = "Required"
+)
 
 // WorkspaceStatus is what Claviger has seen of a workspace.
 type WorkspaceStatus struct {
-	// ObservedGeneration is the generation of the spec this status speaks of.
+	// ObservedGeneration is the generation of the spec this status speaks of; 0 before Claviger has looked at it.
+	// +kubebuilder:default=0
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -174,6 +258,9 @@ type KeyCounts struct {
 	Expired int32 `json:"expired"`
 	// Revoked counts the keys that were revoked and are still declared.
 	Revoked int32 `json:"revoked"`
+	// Legacy counts the keys that were brought along and are not of Claviger's format.
+	// +optional
+	Legacy int32 `json:"legacy"`
 }
 
 // Workspace is a tenant: whom keys belong to, which scopes there are and what its keys
@@ -196,8 +283,26 @@ type Workspace struct {
 	// +optional
 	Spec WorkspaceSpec `json:"spec,omitempty"`
 	// Status is what Claviger has seen; only Claviger writes it.
+	// +kubebuilder:default={}
 	// +optional
 	Status WorkspaceStatus `json:"status,omitempty"`
+}
+
+// defaultExpiryWarnings are 14 days and one day.
+var defaultExpiryWarnings = []time.Duration{14 * 24 * time.Hour, 24 * time.Hour}
+
+// ExpiryWarnings are how long before a key's end a warning is given. One that cannot be read is left out.
+func (w *Workspace) ExpiryWarnings() []time.Duration {
+	if len(w.Spec.Keys.ExpiryWarnings) == 0 {
+		return defaultExpiryWarnings
+	}
+	warnings := make([]time.Duration, 0, len(w.Spec.Keys.ExpiryWarnings))
+	for _, text := range w.Spec.Keys.ExpiryWarnings {
+		if warning, err := time.ParseDuration(string(text)); err == nil {
+			warnings = append(warnings, warning)
+		}
+	}
+	return warnings
 }
 
 // AllLimitRefs name every KeyLimit that the workspace refers to, for all of its keys or for some, each once.

@@ -25,6 +25,9 @@ const (
 	dataHint     = "hint"
 	dataIssuedAt = "issued-at"
 	dataNotAfter = "not-after"
+	dataForeign  = "foreign"
+	dataSealed   = "sealed"
+	dataSealedTo = "sealed-to"
 )
 
 // Credential is one generation of an ApiKey's key.
@@ -38,6 +41,13 @@ type Credential struct {
 	// NotAfter is the end that the controllers approved, to the second; nil: none. It is
 	// all that ever changes in a hashed Secret.
 	NotAfter *time.Time
+	// Foreign says that the key was brought along and may be of another format than Claviger's.
+	Foreign bool
+	// Sealed is the key encrypted to SealedTo, in age's armored form; empty: it was delivered
+	// otherwise. Beside its hash it is written at one stroke with it, so that neither is ever without the
+	// other.
+	Sealed   string
+	SealedTo []string
 }
 
 // Name is the name of the hashed Secret for a generation of an ApiKey's key. It is derived,
@@ -83,6 +93,13 @@ func (c Credential) Secret(namespace string) *corev1.Secret {
 	}
 	if c.NotAfter != nil {
 		data[dataNotAfter] = formatTime(*c.NotAfter)
+	}
+	if c.Foreign {
+		data[dataForeign] = []byte("true")
+	}
+	if c.Sealed != "" {
+		data[dataSealed] = []byte(c.Sealed)
+		data[dataSealedTo] = []byte(strings.Join(c.SealedTo, "\n"))
 	}
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -139,6 +156,14 @@ func FromSecret(secret *corev1.Secret) (Credential, error) {
 			return Credential{}, fmt.Errorf("data key %s is not a time as RFC 3339 writes it", dataNotAfter)
 		}
 		c.NotAfter = &notAfter
+	}
+	if text, ok := secret.Data[dataForeign]; ok {
+		if c.Foreign = string(text) == "true"; !c.Foreign {
+			return Credential{}, fmt.Errorf("data key %s is not true", dataForeign)
+		}
+	}
+	if c.Sealed = string(secret.Data[dataSealed]); c.Sealed != "" {
+		c.SealedTo = strings.Split(string(secret.Data[dataSealedTo]), "\n")
 	}
 	return c, nil
 }

@@ -25,6 +25,8 @@ const (
 	// ApiKeySecret finds the keys that are to be delivered into a Secret by its name,
 	// written in the spec or not.
 	ApiKeySecret = "spec.delivery.secretName"
+	// ApiKeyUser finds the personal tokens of a user by the ID in their entity, whose kind is User.
+	ApiKeyUser = "spec.entity.id"
 	// ApiKeyUID finds the one key with a key ID, in whatever namespace it is.
 	ApiKeyUID = "metadata.uid"
 )
@@ -54,6 +56,7 @@ var indexes = []index{
 	{&v1alpha1.ApiKey{}, ApiKeyServiceAccount, apiKeyServiceAccount},
 	{&v1alpha1.ApiKey{}, ApiKeyLimit, apiKeyLimits},
 	{&v1alpha1.ApiKey{}, ApiKeySecret, apiKeySecret},
+	{&v1alpha1.ApiKey{}, ApiKeyUser, apiKeyUser},
 	{&v1alpha1.ApiKey{}, ApiKeyUID, uid},
 	{&v1alpha1.ServiceAccount{}, ServiceAccountWorkspace, serviceAccountWorkspace},
 	{&v1alpha1.ServiceAccount{}, ServiceAccountLimit, serviceAccountLimits},
@@ -88,6 +91,13 @@ func apiKeyLimits(o client.Object) []string {
 
 func apiKeySecret(o client.Object) []string {
 	return []string{o.(*v1alpha1.ApiKey).SecretName()}
+}
+
+func apiKeyUser(o client.Object) []string {
+	if e := o.(*v1alpha1.ApiKey).Spec.Entity; e != nil && e.Kind == v1alpha1.EntityUser {
+		return []string{string(e.ID)}
+	}
+	return nil
 }
 
 func uid(o client.Object) []string {

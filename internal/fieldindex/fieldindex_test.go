@@ -45,7 +45,10 @@ func TestIndexesFind(t *testing.T) {
 			WorkspaceRef:      v1alpha1.LocalReference{Name: "w1"},
 			ServiceAccountRef: &v1alpha1.LocalReference{Name: "s1"},
 			LimitRefs:         refs("l1", "l2"),
+			Entity:            &v1alpha1.Entity{Kind: v1alpha1.EntityUser, ID: "jane"},
 			Delivery:          v1alpha1.Delivery{SecretName: "chosen"}}},
+		&v1alpha1.ApiKey{ObjectMeta: meta("a", "agent"), Spec: v1alpha1.ApiKeySpec{
+			WorkspaceRef: v1alpha1.LocalReference{Name: "w3"}, Entity: &v1alpha1.Entity{Kind: "Agent", ID: "jane"}}},
 		&v1alpha1.ApiKey{ObjectMeta: meta("b", "elsewhere"), Spec: v1alpha1.ApiKeySpec{
 			WorkspaceRef: v1alpha1.LocalReference{Name: "w1"}, LimitRefs: refs("l1")}},
 		&v1alpha1.ServiceAccount{ObjectMeta: meta("a", "s1"), Spec: v1alpha1.ServiceAccountSpec{
@@ -66,6 +69,7 @@ func TestIndexesFind(t *testing.T) {
 		{"a key by each limit it refers to", &v1alpha1.ApiKeyList{}, ApiKeyLimit, "l2", []string{"full"}},
 		{"a key by the Secret it names", &v1alpha1.ApiKeyList{}, ApiKeySecret, "chosen", []string{"full"}},
 		{"a key by the Secret it does not name", &v1alpha1.ApiKeyList{}, ApiKeySecret, "plain", []string{"plain"}},
+		{"the personal tokens of a user", &v1alpha1.ApiKeyList{}, ApiKeyUser, "jane", []string{"full"}},
 		{"a key by its ID", &v1alpha1.ApiKeyList{}, ApiKeyUID, "u1", []string{"plain"}},
 		{"the accounts of a workspace", &v1alpha1.ServiceAccountList{}, ServiceAccountWorkspace, "w1", []string{"s1"}},
 		{"the accounts of a limit", &v1alpha1.ServiceAccountList{}, ServiceAccountLimit, "l2", []string{"s1"}},

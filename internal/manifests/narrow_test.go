@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestNoMixtureOfTwoStatesIsServed(t *testing.T) {
 				}
 			}
 			for question := range before {
-				if unchanged && after[question] && from.credentials[tenantKey] == to.credentials[tenantKey] && !allowed(x)[question] {
+				if unchanged && after[question] && reflect.DeepEqual(from.credentials[tenantKey], to.credentials[tenantKey]) && !allowed(x)[question] {
 					t.Fatalf("after step %d %s is refused, which both states allow", n, question)
 				}
 			}

@@ -47,6 +47,14 @@ type Key struct {
 	// Exhausted is the quota or budget that the key has used up; absent while it has not.
 	Exhausted  *Exhausted `json:"exhausted,omitempty"`
 	LastUsedAt time.Time  `json:"lastUsedAt"`
+	// Generations are the newest two of the key's generations that were presented, the newer first.
+	Generations []Generation `json:"generations,omitempty"`
+}
+
+// Generation is one of the keys that an ApiKey has had.
+type Generation struct {
+	Number     int       `json:"generation"`
+	LastUsedAt time.Time `json:"lastUsedAt"`
 }
 
 // Exhausted is a quota or a budget that is used up.

@@ -2,11 +2,8 @@ package validation
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -15,15 +12,11 @@ import (
 // The bounds of an ApiKey. The CRD's schema states the same, but for the length of a
 // metadata key.
 const (
-	maxCIDRs           = 64
-	maxMetadata        = 32
-	maxMetadataKey     = 128
-	maxMetadataValue   = 512
-	maxSecretLabels    = 32
-	maxAnnotationValue = 4096
+	maxCIDRs         = 64
+	maxMetadata      = 32
+	maxMetadataKey   = 128
+	maxMetadataValue = 512
 )
-
-const ownDomain = "keys.claviger.dev/"
 
 // ApiKey checks a key. Unless refs say when it was issued, it is one that is yet to be.
 func ApiKey(key *v1alpha1.ApiKey, refs References, now time.Time) field.ErrorList {
@@ -62,6 +55,8 @@ func apiKey(key *v1alpha1.ApiKey, refs References, now time.Time) field.ErrorLis
 	errs = append(errs, within.check(path.Child("scopes"), key.Spec.Scopes)...)
 	errs = append(errs, within.checkGrants(path.Child("grants"), key.Spec.Grants, account)...)
 	errs = append(errs, lifetime(path, key, refs, now)...)
+	errs = append(errs, rotatedInTime(path, &key.Spec, refs.Workspace)...)
+	errs = append(errs, allowedWay(path, &key.Spec, refs.Workspace)...)
 	return append(errs, TooManyKeys(key, refs, now)...)
 }
 
@@ -78,8 +73,11 @@ func apiKeyTransition(old, spec *v1alpha1.ApiKeySpec) (errs field.ErrorList) {
 	immutable(path.Child("serviceAccountRef", "name"), nameOf(old.ServiceAccountRef), nameOf(spec.ServiceAccountRef), "")
 	immutable(path.Child("environment"), environment(old), environment(spec), ", it is part of the key")
 	immutable(path.Child("prefix"), old.Prefix, spec.Prefix, ", it is part of the key")
-	immutable(path.Child("delivery", "secretName"), old.Delivery.SecretName, spec.Delivery.SecretName,
-		", those who use the key know it by this name")
+	errs = append(errs, deliveryTransition(path.Child("delivery"), &old.Delivery, &spec.Delivery, "create another ApiKey")...)
+	if (old.Source == nil) != (spec.Source == nil) {
+		errs = append(errs, field.Forbidden(path.Child("source"), "can be neither added nor removed: create another ApiKey"))
+	}
+	immutable(path.Child("entity"), personal(old.Entity), personal(spec.Entity), ", it says whose personal token the key is")
 	if old.State == v1alpha1.KeyRevoked && spec.State != v1alpha1.KeyRevoked {
 		errs = append(errs, field.Invalid(path.Child("state"), string(spec.State),
 			"a revoked key stays revoked: create another ApiKey"))
@@ -93,6 +91,16 @@ func nameOf(ref *v1alpha1.LocalReference) string {
 	}
 	return ref.Name
 }
+
+// personal is the user whose personal token the key is; empty: it is none.
+func personal(e *v1alpha1.Entity) string {
+	if !isPersonal(e) {
+		return ""
+	}
+	return string(e.ID)
+}
+
+func isPersonal(e *v1alpha1.Entity) bool { return e != nil && e.Kind == v1alpha1.EntityUser }
 
 func environment(spec *v1alpha1.ApiKeySpec) string {
 	if spec.Environment == "" {
@@ -123,6 +131,8 @@ func apiKeyShape(path *field.Path, spec *v1alpha1.ApiKeySpec) field.ErrorList {
 	errs = append(errs, limitRefs(path.Child("limitRefs"), spec.LimitRefs)...)
 	errs = append(errs, networks(path.Child("allowedCIDRs"), spec.AllowedCIDRs)...)
 	errs = append(errs, metadata(path.Child("metadata"), spec.Metadata)...)
+	errs = append(errs, rotation(path.Child("rotation"), spec)...)
+	errs = append(errs, source(path.Child("source"), spec)...)
 	return append(errs, delivery(path.Child("delivery"), &spec.Delivery)...)
 }
 
@@ -145,41 +155,4 @@ func metadata(path *field.Path, values map[string]v1alpha1.MetadataValue) field.
 		errs = append(errs, noLonger(path.Key(key), string(value), maxMetadataValue)...)
 	}
 	return errs
-}
-
-func delivery(path *field.Path, d *v1alpha1.Delivery) field.ErrorList {
-	var errs field.ErrorList
-	if d.SecretName != "" {
-		errs = objectName(path.Child("secretName"), d.SecretName)
-	}
-	errs = append(errs, oneOf(path.Child("deletionPolicy"), d.DeletionPolicy,
-		v1alpha1.DeletionDelete, v1alpha1.DeletionRetain)...)
-	errs = append(errs, oneOf(path.Child("onLoss"), d.OnLoss, v1alpha1.OnLossRotate, v1alpha1.OnLossFail)...)
-
-	labels, annotations := path.Child("labels"), path.Child("annotations")
-	errs = append(errs, metavalidation.ValidateLabels(plain(d.Labels), labels)...)
-	errs = append(errs, apivalidation.ValidateAnnotations(plain(d.Annotations), annotations)...)
-	for key, value := range d.Annotations {
-		errs = append(errs, noLonger(annotations.Key(key), string(value), maxAnnotationValue)...)
-	}
-	return append(append(errs, notOwn(labels, d.Labels)...), notOwn(annotations, d.Annotations)...)
-}
-
-// notOwn keeps what Claviger itself relies on out of the labels and annotations to choose.
-func notOwn[T any](path *field.Path, chosen map[string]T) field.ErrorList {
-	errs := atMost(path, len(chosen), maxSecretLabels)
-	for key := range chosen {
-		if strings.HasPrefix(key, ownDomain) {
-			errs = append(errs, field.Invalid(path, key, "what is under keys.claviger.dev/ is Claviger's own: choose another name"))
-		}
-	}
-	return errs
-}
-
-func plain[T ~string](m map[string]T) map[string]string {
-	out := make(map[string]string, len(m))
-	for key, value := range m {
-		out[key] = string(value)
-	}
-	return out
 }

@@ -17,7 +17,7 @@ func Counts(key *v1alpha1.ApiKey, now time.Time) bool {
 	return key.Spec.State != v1alpha1.KeyRevoked && !over(key.Spec.ExpiresAt) && !over(key.Status.ExpiresAt)
 }
 
-// TooManyKeys says whether the key is one too many for its workspace or its account. ApiKey
+// TooManyKeys says whether the key is one too many for its workspace, its account or its user. ApiKey
 // asks it too; it is apart for those who must tell this cause from others.
 func TooManyKeys(key *v1alpha1.ApiKey, refs References, now time.Time) (errs field.ErrorList) {
 	end := ApprovedEnd(key, refs.Workspace, refs.issuedAt(now))
@@ -35,7 +35,23 @@ func TooManyKeys(key *v1alpha1.ApiKey, refs References, now time.Time) (errs fie
 			"ServiceAccount %q may have %s and has %d that are neither revoked nor expired: revoke or delete one, or raise its spec.maxActiveKeys",
 			a.Name, keys(maxActiveKeys(a)), refs.KeysOfAccount)))
 	}
+	if isPersonal(key.Spec.Entity) && refs.KeysOfUser >= 1 {
+		errs = append(errs, field.Forbidden(path.Child("entity"), fmt.Sprintf(
+			"user %q has a personal token in this workspace already, and may have one that is neither revoked nor expired: revoke or delete it, or renew it by the annotation %s",
+			key.Spec.Entity.ID, v1alpha1.AnnotationRegenerate)))
+	}
 	return errs
+}
+
+// NoRoomForToken says whether an account that gets a token has as many other keys already as it may have.
+// The keys are those for which Counts holds, without the token.
+func NoRoomForToken(account *v1alpha1.ServiceAccount, keysOfAccount int) field.ErrorList {
+	if account.Spec.Token == nil || keysOfAccount < maxActiveKeys(account) {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(field.NewPath("spec", "token"), fmt.Sprintf(
+		"the token is one of the account's keys, of which there may be %d, and %d others are neither revoked nor expired: revoke or delete one, or raise spec.maxActiveKeys",
+		maxActiveKeys(account), keysOfAccount))}
 }
 
 // maxActiveKeys is 1 where nothing, not even the API server, has set it.

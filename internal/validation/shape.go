@@ -24,6 +24,7 @@ const (
 	maxScopes      = 100
 	maxLimitRefs   = 16
 	minTTL         = time.Second
+	maxDuration    = 32 // characters
 )
 
 // The times that can be stated. What lies beyond them cannot be written as RFC 3339 does, or
@@ -132,10 +133,7 @@ func network(path *field.Path, cidr v1alpha1.CIDR) field.ErrorList {
 }
 
 func ttl(path *field.Path, d *metav1.Duration) field.ErrorList {
-	if d != nil && d.Duration < minTTL {
-		return field.ErrorList{field.Invalid(path, d.Duration.String(), "must be at least 1s")}
-	}
-	return nil
+	return atLeast(path, d, minTTL)
 }
 
 func oneOf[T ~string](path *field.Path, value T, allowed ...T) field.ErrorList {

@@ -21,10 +21,12 @@ type References struct {
 	// Workspace and ServiceAccount are those that are referred to; nil: not there (yet).
 	Workspace      *v1alpha1.Workspace
 	ServiceAccount *v1alpha1.ServiceAccount
-	// KeysInWorkspace and KeysOfAccount count the other keys for which Counts holds. Leave
+	// KeysInWorkspace, KeysOfAccount and KeysOfUser count the other keys for which Counts holds. Leave
 	// them zero where the number of keys is not asked about.
 	KeysInWorkspace int
 	KeysOfAccount   int
+	// KeysOfUser counts the personal tokens in the key's workspace of the user that its entity names.
+	KeysOfUser int
 	// IssuedAt is when the key was issued; zero: not yet.
 	IssuedAt time.Time
 }

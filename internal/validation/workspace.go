@@ -1,7 +1,10 @@
 package validation
 
 import (
+	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -18,6 +21,7 @@ const (
 	maxAllImplies  = 2000
 	maxDepartments = 500
 	maxEntities    = 1000
+	maxWarnings    = 8
 )
 
 // Workspace checks a workspace.
@@ -26,6 +30,7 @@ func Workspace(workspace *v1alpha1.Workspace) field.ErrorList {
 	errs := displayName(path.Child("displayName"), spec.DisplayName)
 	errs = append(errs, scopeCatalogue(path.Child("scopes"), spec.Scopes)...)
 	errs = append(errs, keyPolicy(path.Child("keys"), &spec.Keys)...)
+	errs = append(errs, oneOf(path.Child("deletionPolicy"), spec.DeletionPolicy, v1alpha1.WorkspaceRefuse, v1alpha1.WorkspaceCascade)...)
 	errs = append(errs, limitRefs(path.Child("limitRefs"), spec.LimitRefs)...)
 	errs = append(errs, departments(path.Child("departments"), spec.Departments)...)
 	return append(errs, entities(path.Child("entities"), spec.Entities)...)
@@ -108,6 +113,37 @@ func keyPolicy(path *field.Path, keys *v1alpha1.KeyPolicy) field.ErrorList {
 	if keys.MaxKeys != nil && *keys.MaxKeys < 1 {
 		errs = append(errs, field.Invalid(path.Child("maxKeys"), *keys.MaxKeys,
 			"must be at least 1: to stop all keys, set spec.suspended"))
+	}
+	errs = append(errs, ways(path.Child("allowedDelivery"), keys.AllowedDelivery)...)
+	errs = append(errs, oneOf(path.Child("delegation"), keys.Delegation, v1alpha1.DelegationNone, v1alpha1.DelegationRequired)...)
+	errs = append(errs, warningTimes(path.Child("expiryWarnings"), keys.ExpiryWarnings)...)
+	errs = append(errs, ttl(path.Child("unusedAfter"), keys.UnusedAfter)...)
+	return append(errs, ttl(path.Child("retainExpired"), keys.RetainExpired)...)
+}
+
+func ways(path *field.Path, list []v1alpha1.AllowedDelivery) field.ErrorList {
+	all := []v1alpha1.AllowedDelivery{v1alpha1.AllowSecret, v1alpha1.AllowSealed, v1alpha1.AllowSource}
+	errs := atMost(path, len(list), len(all))
+	errs = append(errs, noDuplicates(path, list)...)
+	for i, way := range list {
+		if !slices.Contains(all, way) {
+			errs = append(errs, field.NotSupported(path.Index(i), way, all))
+		}
+	}
+	return errs
+}
+
+// spelt is how the schemas have durations written; Go reads more than that.
+var spelt = regexp.MustCompile(`^([0-9]+([.][0-9]+)?(ms|s|m|h))+$`)
+
+func warningTimes(path *field.Path, list []v1alpha1.WarningTime) field.ErrorList {
+	errs := atMost(path, len(list), maxWarnings)
+	for i, text := range list {
+		d, err := time.ParseDuration(string(text))
+		if err != nil || d < minTTL || !spelt.MatchString(string(text)) || len(text) > maxDuration {
+			errs = append(errs, field.Invalid(path.Index(i), string(text),
+				"must be at least 1s, in hours, minutes and seconds: 336h is 14 days"))
+		}
 	}
 	return errs
 }

@@ -14,9 +14,11 @@ import (
 
 // unset are the values by which Go knows that nothing was set: only a schema can refuse them.
 var unset = map[string]any{
-	"spec.delivery.secretName": "",
-	"spec.entity.department":   "",
-	"spec.maxActiveKeys":       int64(0),
+	"spec.delivery.secretName":       "",
+	"spec.token.delivery.secretName": "",
+	"spec.source.secretRef.key":      "",
+	"spec.entity.department":         "",
+	"spec.maxActiveKeys":             int64(0),
 }
 
 // requireAlsoInvalid asks internal/validation, which has to refuse whatever the schema does:

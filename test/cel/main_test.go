@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,18 +40,38 @@ func run(m *testing.M) int {
 // kinds are the base names of the files in testdata and, with an s, of the CRDs.
 var kinds = []string{"apikey", "workspace", "serviceaccount", "keylimit"}
 
-// full is a valid object with every field set.
-func full(t *testing.T, kind string) *unstructured.Unstructured {
+// Further files of a kind, for the fields that exclude others.
+var variants = map[string][]string{
+	"apikey":         {"apikey-ending", "apikey-sealed", "apikey-secretref", "apikey-sha256", "apikey-personal"},
+	"serviceaccount": {"serviceaccount-sealed"},
+}
+
+// kindOf is the kind that a file in testdata is of.
+func kindOf(file string) string {
+	kind, _, _ := strings.Cut(file, "-")
+	return kind
+}
+
+// full is a valid object from a file in testdata. All files of a kind together set every field.
+func full(t *testing.T, file string) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{}
-	readYAML(t, filepath.Join("testdata", kind+".yaml"), &object.Object)
+	readYAML(t, filepath.Join("testdata", file+".yaml"), &object.Object)
 	object.SetNamespace("default")
 	return object
 }
 
-// ending is a full ApiKey with an expiresAt in place of its ttl: it has one of them at most.
-func ending(t *testing.T) *unstructured.Unstructured {
-	return with(with(full(t, "apikey"), "spec.ttl", nil), "spec.expiresAt", "2099-01-01T00:00:00Z")
+// setting is a valid object of a kind that sets a field.
+func setting(t *testing.T, kind, path string) *unstructured.Unstructured {
+	t.Helper()
+	for _, file := range append([]string{kind}, variants[kind]...) {
+		object := full(t, file)
+		if _, found := lookup(object, path); found {
+			return object
+		}
+	}
+	t.Fatalf("no testdata/%s*.yaml sets %s", kind, path)
+	return nil
 }
 
 func readYAML(t *testing.T, path string, into any) {

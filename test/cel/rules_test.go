@@ -19,7 +19,8 @@ type change struct {
 
 // A rule in CEL, known by its message, and what it refuses and what not.
 type rule struct {
-	kind, message string
+	// file is what in testdata is changed.
+	file, message string
 	// field is where the API server is to show the fault.
 	field   string
 	refused []change
@@ -36,8 +37,71 @@ var (
 		{"spec.grants.0.resource", strings.Repeat("a", 256)}, {"spec.grants.0.scopes", nil}, {"spec.grants.0.scopes", []any{}}}
 )
 
+const (
+	atLeastSecond = "must be at least 1s, in hours, minutes and seconds: 2160h is 90 days"
+	inNoSecret    = "a sealed key is in no Secret: remove secretName, labels, annotations and existing"
+	hashOfTest    = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	recipient     = "age17u2l07th6xurh6vgvyrfrsnlcg6r690uqsnu9v7uaff4ymlt8v6qv98r4v"
+)
+
+// What a duration may look like that is at least a second.
+func noSeconds(path string) []change {
+	return []change{{path, "1d"}, {path, "999ms"}, {path, "-1h"}, {path, "0s"}, {path, ""}}
+}
+
 // The rules that look at one object.
 var rules = []rule{
+	{"apikey", "overlap must be shorter than every", "spec.rotation.overlap",
+		[]change{{"spec.rotation.overlap", "168h"}, {"spec.rotation.every", "24h"}},
+		[]change{{"spec.rotation.every", nil}, {"spec.rotation.overlap", "167h59m59s"}}},
+	{"apikey", "endWhenUnusedFor ends an overlap early: set overlap, too", "spec.rotation.overlap",
+		[]change{{"spec.rotation.overlap", nil}, {"spec.rotation", map[string]any{"endWhenUnusedFor": "1h"}}},
+		[]change{{"spec.rotation.endWhenUnusedFor", nil}, {"spec.rotation", map[string]any{"overlap": "1h", "endWhenUnusedFor": "1h"}}}},
+	{"apikey", "keepPrevious holds for the overlap: set overlap, too", "spec.rotation.overlap",
+		[]change{{"spec.rotation", map[string]any{"keepPrevious": true}}},
+		[]change{{"spec.rotation", map[string]any{"keepPrevious": false}}, {"spec.rotation", map[string]any{}}, {"spec.rotation", nil}}},
+	{"apikey", "must be at least 1m, in hours, minutes and seconds: 2160h is 90 days", "spec.rotation.every",
+		[]change{{"spec.rotation.every", "59s"}, {"spec.rotation.every", "7d"}, {"spec.rotation.every", "-1h"}},
+		[]change{{"spec.rotation", map[string]any{"every": "1m"}}, {"spec.rotation", map[string]any{"every": "60s", "overlap": "1s"}}}},
+	{"apikey", atLeastSecond, "spec.rotation.overlap", noSeconds("spec.rotation.overlap"), []change{{"spec.rotation.overlap", "1s"}}},
+	{"apikey", atLeastSecond, "spec.rotation.endWhenUnusedFor", noSeconds("spec.rotation.endWhenUnusedFor"), []change{{"spec.rotation.endWhenUnusedFor", "1s"}}},
+	{"apikey", "rotation.every must be shorter than ttl: the key would end before it is rotated", "spec.rotation.every",
+		[]change{{"spec.ttl", "168h"}, {"spec.rotation.every", "720h"}}, []change{{"spec.ttl", "168h1s"}}},
+	{"apikey", "type Sealed, and it alone, needs recipients", "spec.delivery.recipients",
+		[]change{{"spec.delivery", map[string]any{"type": "Sealed"}}, {"spec.delivery", map[string]any{"type": "Sealed", "recipients": []any{}}},
+			{"spec.delivery", map[string]any{"recipients": []any{recipient}}}},
+		[]change{{"spec.delivery.recipients", []any{}}, {"spec.delivery", nil}, {"spec.delivery", map[string]any{}}}},
+	{"apikey-sealed", inNoSecret, "spec.delivery",
+		[]change{{"spec.delivery.secretName", "name"}, {"spec.delivery.labels", map[string]any{"app": "a"}},
+			{"spec.delivery.annotations", map[string]any{"note": "a"}}, {"spec.delivery.existing", "Adopt"}},
+		[]change{{"spec.delivery.existing", "Refuse"}, {"spec.delivery.onLoss", "Fail"}, {"spec.delivery.deletionPolicy", "Retain"},
+			{"spec.rotation", map[string]any{"every": "24h", "overlap": "1h"}}, {"spec.delivery.recipients.0", recipient}}},
+	{"apikey-secretref", "set secretRef or sha256, one of them", "spec.source",
+		[]change{{"spec.source", map[string]any{}}, {"spec.source.sha256", hashOfTest}},
+		[]change{{"spec.source", map[string]any{"sha256": hashOfTest}}, {"spec.source.secretRef.key", nil}}},
+	{"apikey-secretref", "hint goes with sha256: of a key in a Secret it is known", "spec.source.hint",
+		[]change{{"spec.source.hint", "ak_live_…x7Qz"}}, nil},
+	{"apikey-sha256", "a key that is brought along is not made anew by time: remove rotation.every, and change its source instead", "spec.rotation.every",
+		[]change{{"spec.rotation.every", "48h"}},
+		[]change{{"spec.rotation.every", nil}, {"spec.rotation.endWhenUnusedFor", "1h"}, {"spec.source.hint", nil}, {"spec.source.hint", "ci_test_…0000"}}},
+	{"apikey-sha256", "a key that is brought along is not delivered: remove delivery.type", "spec.delivery.type",
+		[]change{{"spec.delivery", map[string]any{"type": "Sealed", "recipients": []any{recipient}}}},
+		[]change{{"spec.delivery", map[string]any{"type": "Secret"}}}},
+	{"serviceaccount", atLeastSecond, "spec.token.ttl", noSeconds("spec.token.ttl"), []change{{"spec.token.ttl", "1s"}, {"spec.token", map[string]any{}}, {"spec.token", nil}}},
+	{"serviceaccount", "type Sealed, and it alone, needs recipients", "spec.token.delivery.recipients",
+		[]change{{"spec.token.delivery.recipients", []any{recipient}}, {"spec.token.delivery", map[string]any{"type": "Sealed"}}},
+		[]change{{"spec.token.delivery", map[string]any{"type": "Sealed", "recipients": []any{recipient}}}}},
+	{"serviceaccount", inNoSecret, "spec.token.delivery",
+		[]change{{"spec.token.delivery", map[string]any{"type": "Sealed", "recipients": []any{recipient}, "secretName": "name"}}}, nil},
+	{"serviceaccount", "labels under keys.claviger.dev/ are Claviger's own", "spec.token.delivery.labels",
+		[]change{{"spec.token.delivery.labels", map[string]any{"keys.claviger.dev/secret": "hashed"}}}, nil},
+	{"serviceaccount", "annotations under keys.claviger.dev/ are Claviger's own", "spec.token.delivery.annotations",
+		[]change{{"spec.token.delivery.annotations", map[string]any{"keys.claviger.dev/generation": "1"}}}, nil},
+	{"workspace", atLeastSecond, "spec.keys.unusedAfter", noSeconds("spec.keys.unusedAfter"), []change{{"spec.keys.unusedAfter", "1s"}, {"spec.keys.unusedAfter", nil}}},
+	{"workspace", atLeastSecond, "spec.keys.retainExpired", noSeconds("spec.keys.retainExpired"), []change{{"spec.keys.retainExpired", "1s"}, {"spec.keys.retainExpired", nil}}},
+	{"workspace", "must be at least 1s, in hours, minutes and seconds: 336h is 14 days", "spec.keys.expiryWarnings[0]",
+		append(noSeconds("spec.keys.expiryWarnings.0"), change{"spec.keys.expiryWarnings.0", "1us"}),
+		[]change{{"spec.keys.expiryWarnings.0", "1s"}, {"spec.keys.expiryWarnings", []any{}}, {"spec.keys.expiryWarnings", nil}}},
 	{"apikey", resourceForm, "spec.grants[0].resource", noResources, resources},
 	{"serviceaccount", resourceForm, "spec.grants[0].resource", noResources, resources},
 	{"apikey", "set expiresAt or ttl, not both", "spec",
@@ -46,9 +110,8 @@ var rules = []rule{
 	{"apikey", "must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z", "spec.expiresAt",
 		[]change{{"spec.expiresAt", "0001-01-01T00:00:00Z"}, {"spec.expiresAt", "1969-12-31T23:59:59Z"}, {"spec.expiresAt", "9999-01-01T00:00:00Z"}},
 		nil},
-	{"apikey", "must be at least 1s, in hours, minutes and seconds: 2160h is 90 days", "spec.ttl",
-		[]change{{"spec.ttl", "90d"}, {"spec.ttl", "999ms"}, {"spec.ttl", "-1h"}, {"spec.ttl", "0s"}},
-		[]change{{"spec.ttl", "1s"}, {"spec.ttl", "87600h"}}},
+	{"apikey", atLeastSecond, "spec.ttl", noSeconds("spec.ttl"),
+		[]change{{"spec.ttl", "168h1s"}, {"spec.ttl", "87600h"}}},
 	{"apikey", "must be a network such as 10.0.0.0/8 or 2001:db8::/32", "spec.allowedCIDRs[0]",
 		[]change{{"spec.allowedCIDRs.0", "office"}, {"spec.allowedCIDRs.0", "10.0.0.1"}, {"spec.allowedCIDRs.0", "10.0.0.0/33"}},
 		[]change{{"spec.allowedCIDRs.0", "2001:db8::/32"}, {"spec.allowedCIDRs.0", "0.0.0.0/0"}}},
@@ -61,9 +124,9 @@ var rules = []rule{
 	{"workspace", "a catalogue entry names one scope and has no wildcards", "spec.scopes[0].name",
 		[]change{{"spec.scopes.0.name", "orders:*"}, {"spec.scopes.0.name", "**"}},
 		[]change{{"spec.scopes.0.name", "orders"}}},
-	{"workspace", "must be at least 1s, in hours, minutes and seconds: 2160h is 90 days", "spec.keys.defaultTTL",
+	{"workspace", atLeastSecond, "spec.keys.defaultTTL",
 		[]change{{"spec.keys.defaultTTL", "0s"}}, []change{{"spec.keys.defaultTTL", "1s"}}},
-	{"workspace", "must be at least 1s, in hours, minutes and seconds: 2160h is 90 days", "spec.keys.maxTTL",
+	{"workspace", atLeastSecond, "spec.keys.maxTTL",
 		[]change{{"spec.keys.maxTTL", "30d"}, {"spec.keys.maxTTL", "1ms"}}, []change{{"spec.keys.maxTTL", "720h"}}},
 	{"workspace", "defaultTTL must not be longer than maxTTL", "spec.keys",
 		[]change{{"spec.keys.maxTTL", "719h"}, {"spec.keys.defaultTTL", "8760h1s"}},
@@ -100,22 +163,47 @@ var transitions = []rule{
 	{"apikey", "secretName cannot be changed: those who use the key know it by this name; create another ApiKey", "spec.delivery.secretName",
 		[]change{{"spec.delivery.secretName", "other"}, {"spec.delivery.secretName", nil}, {"spec.delivery", nil}},
 		[]change{{"spec.delivery.labels", nil}, {"spec.delivery.onLoss", "Fail"}}},
+	{"apikey", "type cannot be changed: create another ApiKey", "spec.delivery.type",
+		[]change{{"spec.delivery", map[string]any{"type": "Sealed", "recipients": []any{recipient}}}},
+		[]change{{"spec.delivery.type", nil}, {"spec.delivery.existing", nil}}},
+	{"apikey-sealed", "type cannot be changed: create another ApiKey", "spec.delivery.type",
+		[]change{{"spec.delivery", nil}, {"spec.delivery", map[string]any{"type": "Secret"}}},
+		[]change{{"spec.delivery.recipients.0", recipient}}},
+	{"apikey-sha256", "source can be neither added nor removed: create another ApiKey", "spec.source",
+		[]change{{"spec.source", nil}},
+		[]change{{"spec.source", map[string]any{"secretRef": map[string]any{"name": "old-key"}}}, {"spec.source.sha256", strings.Repeat("0", 64)}}},
+	{"apikey", personalStays, "spec.entity",
+		[]change{{"spec.entity.kind", "User"}, {"spec.entity", map[string]any{"kind": "User", "id": "jane"}}},
+		[]change{{"spec.entity.id", "other"}, {"spec.entity", nil}}},
+	{"apikey-personal", personalStays, "spec.entity",
+		[]change{{"spec.entity", nil}, {"spec.entity.id", "john@example.com"}, {"spec.entity.kind", "Member"}},
+		[]change{{"spec.entity.department", "research"}}},
+	{"serviceaccount", "environment cannot be changed: it is part of the token; create another ServiceAccount", "spec.token.environment",
+		[]change{{"spec.token.environment", "test"}},
+		[]change{{"spec.token.environment", nil}, {"spec.token", nil}, {"spec.token.ttl", "24h"}}},
+	{"serviceaccount", "type cannot be changed: create another ApiKey", "spec.token.delivery.type",
+		[]change{{"spec.token.delivery", map[string]any{"type": "Sealed", "recipients": []any{recipient}}}}, nil},
+	{"serviceaccount", "secretName cannot be changed: those who use the key know it by this name; create another ApiKey", "spec.token.delivery.secretName",
+		[]change{{"spec.token.delivery.secretName", "other"}, {"spec.token.delivery.secretName", nil}},
+		[]change{{"spec.token", nil}}},
 	{"serviceaccount", "workspaceRef cannot be changed: create another ServiceAccount", "spec.workspaceRef",
 		[]change{{"spec.workspaceRef.name", "bank"}}, nil},
 }
+
+const personalStays = "whose personal token a key is cannot be changed: create another ApiKey"
 
 const revokedStays = "a revoked key stays revoked: create another ApiKey"
 
 func TestRules(t *testing.T) {
 	for _, r := range rules {
-		t.Run(r.kind+"/"+r.message+" at "+r.field, func(t *testing.T) {
+		t.Run(r.file+"/"+r.message+" at "+r.field, func(t *testing.T) {
 			for _, c := range r.refused {
-				object := with(full(t, r.kind), c.path, c.value)
+				object := with(full(t, r.file), c.path, c.value)
 				requireFault(t, r, c, tryCreate(object))
 				requireAlsoInvalid(t, object, c.path, c.value)
 			}
 			for _, c := range r.allowed {
-				object := with(full(t, r.kind), c.path, c.value)
+				object := with(full(t, r.file), c.path, c.value)
 				if err := tryCreate(object); err != nil {
 					t.Errorf("%s = %v is refused: %v", c.path, c.value, err)
 				}
@@ -127,8 +215,8 @@ func TestRules(t *testing.T) {
 
 func TestTransitions(t *testing.T) {
 	for _, r := range transitions {
-		t.Run(r.kind+"/"+r.message, func(t *testing.T) {
-			stored := create(t, full(t, r.kind))
+		t.Run(r.file+"/"+r.message, func(t *testing.T) {
+			stored := create(t, full(t, r.file))
 			for _, c := range r.refused {
 				requireFault(t, r, c, tryUpdate(with(stored, c.path, c.value)))
 			}
@@ -149,14 +237,17 @@ func TestTransitionsFromNothing(t *testing.T) {
 		{"spec.serviceAccountRef", map[string]any{"name": "robot"}},
 		{"spec.prefix", "vk"},
 		{"spec.delivery.secretName", "other"},
+		{"spec.delivery.type", "Sealed"},
+		{"spec.entity", map[string]any{"kind": "User", "id": "jane"}},
+		{"spec.source", map[string]any{"sha256": hashOfTest}},
 	} {
-		i := slices.IndexFunc(transitions, func(r rule) bool { return r.kind == "apikey" && r.field == c.path })
+		i := slices.IndexFunc(transitions, func(r rule) bool { return kindOf(r.file) == "apikey" && r.field == c.path })
 		requireFault(t, transitions[i], c, tryUpdate(with(stored, c.path, c.value)))
 	}
 }
 
 func TestRevokedStays(t *testing.T) {
-	final := rule{kind: "apikey", message: revokedStays, field: "spec.state"}
+	final := rule{file: "apikey", message: revokedStays, field: "spec.state"}
 	stored := create(t, full(t, "apikey"))
 	for _, state := range []string{"Disabled", "Active", "Revoked"} {
 		stored = update(t, with(stored, "spec.state", state))
@@ -173,7 +264,7 @@ func TestRevokedStays(t *testing.T) {
 func TestEveryRuleHasATest(t *testing.T) {
 	tested := map[string]bool{"apikey: " + revokedStays: true}
 	for _, r := range slices.Concat(rules, transitions) {
-		tested[r.kind+": "+r.message] = true
+		tested[kindOf(r.file)+": "+r.message] = true
 	}
 	for _, kind := range kinds {
 		walk(t, schema(t, kind), "", func(t *testing.T, s apiextensionsv1.JSONSchemaProps, _ string) {

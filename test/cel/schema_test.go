@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -26,18 +27,15 @@ type bound struct {
 func TestSchemaBounds(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			if err := tryCreate(full(t, kind)); err != nil {
-				t.Fatalf("the full object is not valid: %v", err)
+			for _, file := range append([]string{kind}, variants[kind]...) {
+				if err := tryCreate(full(t, file)); err != nil {
+					t.Fatalf("testdata/%s.yaml is not valid: %v", file, err)
+				}
+				requireAlsoValid(t, full(t, file))
 			}
 			walk(t, schema(t, kind), "", func(t *testing.T, s apiextensionsv1.JSONSchemaProps, path string) {
-				base := full(t, kind)
-				if path == "spec.expiresAt" {
-					base = ending(t)
-				}
-				value, found := lookup(base, path)
-				if !found {
-					t.Fatalf("testdata/%s.yaml does not set this field", kind)
-				}
+				base := setting(t, kind, path)
+				value, _ := lookup(base, path)
 				for _, b := range bounds(s, value) {
 					t.Run(b.name, func(t *testing.T) {
 						object := with(base, path, b.beyond)
@@ -81,10 +79,14 @@ func bounds(s apiextensionsv1.JSONSchemaProps, value any) (found []bound) {
 		add(b)
 	}
 	if s.MinLength != nil {
-		add(bound{name: "minLength", beyond: "", want: "should be at least 1 chars long"})
+		add(bound{name: "minLength", beyond: text(*s.MinLength - 1), want: fmt.Sprintf("should be at least %d chars long", *s.MinLength)})
 	}
 	if s.Pattern != "" {
-		add(bound{name: "pattern", beyond: " ", want: "should match"})
+		long := 1
+		if s.MinLength != nil {
+			long = int(*s.MinLength)
+		}
+		add(bound{name: "pattern", beyond: strings.Repeat(" ", long), want: "should match"})
 	}
 	if s.Enum != nil {
 		add(bound{name: "enum", beyond: "Other", want: "supported values"})
@@ -102,7 +104,7 @@ func bounds(s apiextensionsv1.JSONSchemaProps, value any) (found []bound) {
 		add(bound{"maxProperties", properties(*n + 1), properties(*n), fmt.Sprintf("must have at most %d items", *n)})
 	}
 	if n := s.MaxItems; n != nil {
-		add(bound{"maxItems", items(value, *n+1), items(value, *n), fmt.Sprintf("must have at most %d items", *n)})
+		add(bound{"maxItems", items(s, value, *n+1), items(s, value, *n), fmt.Sprintf("must have at most %d items", *n)})
 	}
 	if s.MinItems != nil {
 		add(bound{name: "minItems", beyond: []any{}, want: "should have at least 1 items"})
@@ -119,9 +121,14 @@ func bounds(s apiextensionsv1.JSONSchemaProps, value any) (found []bound) {
 	return found
 }
 
-// items are n different ones like the first of a list.
-func items(list any, n int64) (many []any) {
+// items are n different ones like the first of a list, as far as there are as many.
+func items(s apiextensionsv1.JSONSchemaProps, list any, n int64) (many []any) {
+	choices := s.Items.Schema.Enum
 	for i := range n {
+		if len(choices) > 0 {
+			many = append(many, strings.Trim(string(choices[i%int64(len(choices))].Raw), `"`))
+			continue
+		}
 		switch one := list.([]any)[0].(type) {
 		case map[string]any:
 			one = maps.Clone(one)
@@ -134,6 +141,10 @@ func items(list any, n int64) (many []any) {
 		case string:
 			if strings.Contains(one, "/") { // a network
 				many = append(many, fmt.Sprintf("10.%d.0.0/16", i))
+				continue
+			}
+			if _, err := time.ParseDuration(one); err == nil {
+				many = append(many, fmt.Sprintf("%dh", i+1))
 				continue
 			}
 			many = append(many, fmt.Sprintf("%s%d", one, i))

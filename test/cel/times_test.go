@@ -17,7 +17,7 @@ var unreadable = []string{
 
 func TestNoTimeIsStoredThatCannotBeRead(t *testing.T) {
 	for _, when := range unreadable {
-		object := with(ending(t), "spec.expiresAt", when)
+		object := with(full(t, "apikey-ending"), "spec.expiresAt", when)
 		if err := tryCreate(object); err == nil {
 			t.Errorf("expiresAt %q is not refused", when)
 		}
@@ -30,6 +30,10 @@ func TestNoTimeIsStoredThatCannotBeRead(t *testing.T) {
 	for _, when := range unreadable {
 		for _, status := range []map[string]any{
 			{"issuedAt": when}, {"expiresAt": when},
+			{"rotation": map[string]any{"nextAt": when}},
+			{"rotation": map[string]any{"previous": map[string]any{"endsAt": when}}},
+			{"revocation": map[string]any{"requestedAt": when}}, {"revocation": map[string]any{"propagatedAt": when}},
+			{"usage": map[string]any{"previousLastUsedAt": when}},
 			{"usage": map[string]any{"resetAt": when}}, {"usage": map[string]any{"lastUsedAt": when}},
 			{"usage": map[string]any{"budgetResetAt": when}},
 			{"usage": map[string]any{"exhausted": map[string]any{"limit": "l", "reason": "QuotaExhausted", "resetAt": when}}},
@@ -38,6 +42,12 @@ func TestNoTimeIsStoredThatCannotBeRead(t *testing.T) {
 			if err := writeStatus(key, status); err == nil {
 				t.Errorf("status %v is not refused", status)
 			}
+		}
+	}
+	account := create(t, full(t, "serviceaccount"))
+	for _, when := range unreadable {
+		if err := writeStatus(account, map[string]any{"token": map[string]any{"apiKeyName": "robot", "expiresAt": when}}); err == nil {
+			t.Errorf("a token's end %q is not refused", when)
 		}
 	}
 	for _, kind := range kinds {
