@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -21,14 +22,23 @@ import (
 // was missed. It costs no request unless there is one to delete.
 const sweepPeriod = time.Hour
 
-// CacheOptions are those of the manager's cache. Of Secrets it holds the delivered ones
+// ourSecrets are those in the namespaces of ApiKeys.
+var ourSecrets = func() labels.Selector {
+	requirement, err := labels.NewRequirement(v1alpha1.LabelSecret, selection.In, []string{v1alpha1.SecretDelivered, v1alpha1.SecretStaged})
+	if err != nil {
+		panic(err)
+	}
+	return labels.NewSelector().Add(*requirement)
+}()
+
+// CacheOptions are those of the manager's cache. Of Secrets it holds the delivered and the staged ones
 // alone, and of these no content.
 func CacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {
-				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.LabelSecret: v1alpha1.SecretDelivered}),
+				Label:     ourSecrets,
 				Transform: dropContent,
 			},
 		},
@@ -78,8 +88,10 @@ func addHashedCache(ctx context.Context, mgr ctrl.Manager, namespace string) (ca
 	if err != nil {
 		return nil, err
 	}
-	if err := hashed.IndexField(ctx, &corev1.Secret{}, apikey.HashedByApiKey, apikey.IndexHashed); err != nil {
-		return nil, err
+	for field, extract := range map[string]client.IndexerFunc{apikey.HashedByApiKey: apikey.IndexHashed, apikey.HashedByHash: apikey.IndexHash} {
+		if err := hashed.IndexField(ctx, &corev1.Secret{}, field, extract); err != nil {
+			return nil, err
+		}
 	}
 	return hashed, mgr.Add(hashedCache{hashed})
 }

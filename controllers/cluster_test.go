@@ -214,3 +214,10 @@ func awaitState(t *testing.T, key *v1alpha1.ApiKey, want string) *v1alpha1.ApiKe
 	})
 	return found
 }
+
+func readyMessage(key *v1alpha1.ApiKey) string {
+	if ready := meta.FindStatusCondition(key.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		return ready.Message
+	}
+	return ""
+}

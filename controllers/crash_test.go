@@ -18,7 +18,7 @@ func atEveryCall(t *testing.T, scene func(t *testing.T, c *calls) (killed bool))
 			for scene(t, &calls{limit: limit, answerLost: answerLost}) {
 				limit++
 			}
-			if limit < 6 {
+			if limit < 4 {
 				t.Fatalf("only %d calls were made: the scene is not what it should be", limit)
 			}
 		})

@@ -40,7 +40,8 @@ func newDirect(operator string) *direct {
 		events: events.NewFakeRecorder(100),
 		calls:  &calls{limit: -1},
 	}
-	caches := &indexed{Reader: admin, extract: map[string]client.IndexerFunc{apikey.HashedByApiKey: apikey.IndexHashed}}
+	caches := &indexed{Reader: admin, extract: map[string]client.IndexerFunc{
+		apikey.HashedByApiKey: apikey.IndexHashed, apikey.HashedByHash: apikey.IndexHash}}
 	if err := fieldindex.Register(context.Background(), caches); err != nil {
 		panic(err)
 	}
@@ -77,7 +78,7 @@ func (d *direct) told() (all []string) {
 }
 
 // indexed reads from the API server as a cache would that is always up to date: with indexes, and
-// of Secrets' metadata only what is labelled as delivered.
+// of Secrets' metadata only what is labelled as delivered or staged.
 type indexed struct {
 	client.Reader
 	extract map[string]client.IndexerFunc
@@ -92,7 +93,8 @@ func (x *indexed) Get(ctx context.Context, key client.ObjectKey, object client.O
 	if err := x.Reader.Get(ctx, key, object, opts...); err != nil {
 		return err
 	}
-	if m, ok := object.(*metav1.PartialObjectMetadata); ok && m.Labels[v1alpha1.LabelSecret] != v1alpha1.SecretDelivered {
+	m, ok := object.(*metav1.PartialObjectMetadata)
+	if ok && m.Labels[v1alpha1.LabelSecret] != v1alpha1.SecretDelivered && m.Labels[v1alpha1.LabelSecret] != v1alpha1.SecretStaged {
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, key.Name)
 	}
 	return nil
@@ -204,4 +206,40 @@ type countedStatus struct {
 
 func (c countedStatus) Apply(ctx context.Context, object runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
 	return c.calls.do(true, func() error { return c.SubResourceWriter.Apply(ctx, object, opts...) })
+}
+
+// stopping is a client whose operator stands still before one of its calls, while others go on.
+type stopping struct {
+	client.Client
+	made, at  int
+	meanwhile func()
+	stopped   bool
+}
+
+func (s *stopping) stop() {
+	if s.made == s.at {
+		s.stopped = true
+		s.meanwhile()
+	}
+	s.made++
+}
+
+func (s *stopping) Get(ctx context.Context, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+	s.stop()
+	return s.Client.Get(ctx, key, object, opts...)
+}
+
+func (s *stopping) Create(ctx context.Context, object client.Object, opts ...client.CreateOption) error {
+	s.stop()
+	return s.Client.Create(ctx, object, opts...)
+}
+
+func (s *stopping) Patch(ctx context.Context, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	s.stop()
+	return s.Client.Patch(ctx, object, patch, opts...)
+}
+
+func (s *stopping) Delete(ctx context.Context, object client.Object, opts ...client.DeleteOption) error {
+	s.stop()
+	return s.Client.Delete(ctx, object, opts...)
 }

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,4 +88,34 @@ func (s showing) List(ctx context.Context, list client.ObjectList, opts ...clien
 		}
 	}
 	return err
+}
+
+func ofUser(id v1alpha1.EntityID) func(*v1alpha1.ApiKeySpec) {
+	return func(s *v1alpha1.ApiKeySpec) { s.Entity = &v1alpha1.Entity{Kind: v1alpha1.EntityUser, ID: id} }
+}
+
+func TestAUserHasOnePersonalToken(t *testing.T) {
+	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
+	create(t, newWorkspace(ns, "shop"))
+	create(t, newWorkspace(ns, "bank"))
+	first, second := newKey(ns, "first", "shop", ofUser("ada")), newKey(ns, "second", "shop", ofUser("ada"))
+	others := []*v1alpha1.ApiKey{newKey(ns, "of-another", "shop", ofUser("bob")), newKey(ns, "elsewhere", "bank", ofUser("ada"))}
+	d := newDirect(operator)
+	for _, key := range append([]*v1alpha1.ApiKey{first, second}, others...) {
+		create(t, key)
+		d.settle(t, key)
+	}
+	for _, key := range append(others, first) {
+		if hint := fresh(t, key).Status.Hint; !strings.HasPrefix(hint, "pat_live_") {
+			t.Errorf("the personal token %s reads %q", key.Name, hint)
+		}
+	}
+	if got := fresh(t, second); reason(got) != v1alpha1.ReasonTooManyKeys {
+		t.Errorf("the second token of one user is %s", reason(got))
+	}
+	change(t, first, func(k *v1alpha1.ApiKey) { k.Spec.State = v1alpha1.KeyRevoked })
+	d.settle(t, first)
+	if got := d.settle(t, second); got.Status.State != v1alpha1.ReasonActive {
+		t.Errorf("once the first is revoked the second is %s", got.Status.State)
+	}
 }

@@ -5,6 +5,7 @@
 //
 // +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
 // +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces/status;apikeys/status;serviceaccounts/status;keylimits/status,verbs=patch
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys,verbs=delete
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 package controllers

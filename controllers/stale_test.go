@@ -48,7 +48,7 @@ func (s *stale) Get(ctx context.Context, at client.ObjectKey, object client.Obje
 			return nil
 		}
 	case *metav1.PartialObjectMetadata:
-		if s.meta != nil {
+		if s.meta != nil && s.meta.Name == at.Name {
 			s.meta.DeepCopyInto(o)
 			return nil
 		}

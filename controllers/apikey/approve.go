@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -63,7 +62,8 @@ func (r *Reconciler) approveChange(ctx context.Context, s *scope) error {
 	if !changed {
 		return nil
 	}
-	if err := r.writeEnd(ctx, s, current); err != nil {
+	end := seconds(validation.ApprovedEnd(s.key, s.references.workspace, current.credential.IssuedAt))
+	if err := r.setEnd(ctx, s, current, end, requestedEnd(&s.key.Spec)); err != nil {
 		return s.refused(err)
 	}
 	return nil
@@ -89,23 +89,4 @@ func (r *Reconciler) mayChange(ctx context.Context, s *scope, c *credential.Cred
 		return r.claimPlace(ctx, s, refs)
 	}
 	return nil, nil
-}
-
-// writeEnd replaces the approved end, and does so only in the version of the Secret that was judged.
-func (r *Reconciler) writeEnd(ctx context.Context, s *scope, current *hashedSecret) error {
-	c := current.credential
-	c.NotAfter = seconds(validation.ApprovedEnd(s.key, s.references.workspace, c.IssuedAt))
-	wanted := c.Secret(r.Namespace)
-	secret := current.secret.DeepCopy()
-	patch := client.MergeFromWithOptions(current.secret, client.MergeFromWithOptimisticLock{})
-	secret.Data = wanted.Data
-	if secret.Annotations == nil {
-		secret.Annotations = map[string]string{}
-	}
-	secret.Annotations[annotationApproved] = requestedEnd(&s.key.Spec)
-	if err := withhold(r.Writer.Patch(ctx, secret, patch), wanted.Data); err != nil {
-		return err
-	}
-	s.material.addHashed(secret, s.key.UID)
-	return nil
 }

@@ -31,6 +31,10 @@ func (r *Reconciler) dress(ctx context.Context, s *scope) error {
 	if d == nil || !d.own || s.material.current() == nil {
 		return nil
 	}
+	if err := r.dropPrevious(ctx, s); err != nil {
+		return err
+	}
+	d = s.material.delivered
 	before := &metav1.PartialObjectMetadata{ObjectMeta: d.meta}
 	before.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	after := before.DeepCopy()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/controllers/apikey/issuance"
+	"github.com/claviger-dev/claviger/internal/token"
 )
 
 // conflictRetry is when to look again at a Secret of somebody else. That has none of our
@@ -23,7 +24,7 @@ func (r *Reconciler) issue(ctx context.Context, s *scope) error {
 		return err
 	}
 	s.decide()
-	if !s.plan.Settled() {
+	if !s.plan.Settled() && !s.isKnownRival() {
 		refusal, err := r.refusal(ctx, s)
 		if err != nil {
 			return err
@@ -42,10 +43,26 @@ func (r *Reconciler) issue(ctx context.Context, s *scope) error {
 	if s.material.current() != nil {
 		r.memory.markIssued(s.key)
 	}
+	if s.plan.Wait {
+		s.lookAgain(lookForVerifiers)
+	}
 	return nil
 }
 
-// issueLive decides anew on what the API server says, and carries that out.
+// isKnownRival says, and notes, that another ApiKey has the same key and nothing is left to be done about it.
+func (s *scope) isKnownRival() bool {
+	if s.plan.Problem != v1alpha1.ReasonDuplicateKey || len(s.plan.Delete) > 0 {
+		return false
+	}
+	s.fail(s.materialProblem())
+	return true
+}
+
+// maxSteps is more than any key needs: adopted, staged, hashed, promoted, and what it replaced
+// retired and unstaged.
+const maxSteps = 8
+
+// issueLive decides anew on what the API server says, and carries that out, step after step.
 func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
 	if err := r.observeLive(ctx, s); err != nil {
 		return err
@@ -54,34 +71,63 @@ func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
 	if err := r.findReferences(ctx, s); err != nil {
 		return err
 	}
-	s.decide()
-	if s.plan.Problem != "" {
-		s.fail(s.materialProblem())
-		return nil
+	for range maxSteps {
+		s.decide()
+		if refusal, err := r.refusal(ctx, s); err != nil || refusal != nil {
+			return err
+		}
+		problem := s.plan.Problem != ""
+		if problem {
+			s.fail(s.materialProblem())
+		}
+		if s.plan.Settled() || problem && len(s.plan.Delete) == 0 {
+			return nil
+		}
+		err := r.carryOut(ctx, s)
+		switch {
+		case errors.Is(err, errRewritten):
+			s.decide() // and find in the way what was made of the Secret
+			s.fail(s.materialProblem())
+			return nil
+		case err != nil:
+			return s.refused(err)
+		case problem:
+			return nil
+		}
+		s.noticeLoss(ctx)
 	}
-	if refusal, err := r.refusal(ctx, s); err != nil || refusal != nil {
-		return err
-	}
-	err := r.carryOut(ctx, s)
-	if errors.Is(err, errRewritten) {
-		s.decide() // and find in the way what was made of the Secret
-		s.fail(s.materialProblem())
-		return nil
-	}
-	if err != nil {
-		return s.refused(err)
-	}
-	if s.plan.Lost && s.plan.Deliver != 0 {
-		s.notices = append(s.notices, notice{true, v1alpha1.ReasonSecretLost, "ReplaceKey", fmt.Sprintf(
-			"Secret %q was gone, so another key was issued into a new one; the lost key stopped working", s.key.SecretName())})
-		log.FromContext(ctx).Info("Replaced a key whose Secret was gone", "generation", s.plan.Deliver)
-	}
-	s.decide()
 	return nil
 }
 
+// noticeLoss tells that a key was replaced because it was lost.
+func (s *scope) noticeLoss(ctx context.Context) {
+	if !s.plan.Lost || s.plan.Hash == 0 {
+		return
+	}
+	text := fmt.Sprintf("Secret %q was gone, so another key was issued into a new one; the lost key stopped working", s.key.SecretName())
+	if s.isSealed() {
+		text = "The hash of the sealed key was gone, so another key was sealed; the lost key stopped working"
+	}
+	s.notices = append(s.notices, notice{true, v1alpha1.ReasonSecretLost, "ReplaceKey", text})
+	log.FromContext(ctx).Info("Replaced a key that was lost", "generation", s.plan.Hash)
+}
+
+// decide asks what comes next, by the way that the key reaches its users.
 func (s *scope) decide() {
-	s.plan = issuance.Decide(s.observation())
+	o := s.observation()
+	switch {
+	case s.key.Spec.Source != nil:
+		var key *token.Hash
+		b := s.material.brought
+		if b != nil {
+			key = &b.hash
+		}
+		s.plan = issuance.DecideBrought(o, key, b != nil && b.rival)
+	case s.isSealed():
+		s.plan = issuance.DecideSealed(o, s.key.Status.IssuedAt != nil)
+	default:
+		s.plan = issuance.Decide(o)
+	}
 }
 
 // refusal notes and returns what speaks against a plan that would make a key work.
@@ -115,7 +161,14 @@ func (s *scope) materialProblem() *problem {
 			p.stalled, p.quiet = false, true
 		}
 	case v1alpha1.ReasonSecretLost:
+		if s.isSealed() {
+			p.message = "The hash of the sealed key was deleted, and delivery.onLoss is Fail: the key does not work any more; set onLoss to Rotate to have another one sealed"
+			break
+		}
 		p.message = fmt.Sprintf("Secret %q was deleted, and delivery.onLoss is Fail: the key goes on working for whoever has it; set onLoss to Rotate to have another one issued", name)
+	case v1alpha1.ReasonDuplicateKey:
+		p.message = "Another ApiKey brought the same key along before, and goes on having it: revoke or delete that one, or take another key"
+		p.retryAfter = rivalRetry
 	case v1alpha1.ReasonSecretAltered:
 		p.message = fmt.Sprintf("Secret %q does not hold the key that was delivered; somebody changed it, or an admission webhook did: delete it to have a new key issued", name)
 		if s.plan.Lost {

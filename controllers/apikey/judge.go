@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/controllers/apikey/issuance"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
 	"github.com/claviger-dev/claviger/internal/validation"
 )
@@ -22,17 +23,27 @@ func (r *Reconciler) mayIssue(ctx context.Context, s *scope) (*problem, error) {
 	if s.references.missing != nil {
 		return s.references.missing, nil
 	}
-	refs := s.validated(time.Time{})
-	if s.plan.Deliver == 0 {
-		refs = s.validated(s.material.delivered.issuedAt())
-	}
+	refs := s.validated(s.issuingAt())
 	if p := invalid(validation.ApiKey(s.key, refs, s.now)); p != nil {
 		return p, nil
 	}
-	if s.issued() != nil {
+	if issued := s.issued(); issued != nil && !expired(s.key, issued, s.now) {
 		return nil, nil
 	}
 	return r.claimPlace(ctx, s, refs)
+}
+
+// issuingAt is when the key that is about to work counts as issued; zero: it is yet to be made.
+func (s *scope) issuingAt() time.Time {
+	switch {
+	case s.plan.Deliver != 0, s.plan.Stage != 0, s.plan.From == issuance.Sealed:
+		return time.Time{}
+	case s.plan.From == issuance.Source:
+		return s.broughtAt(s.now)
+	case s.plan.From == issuance.Staged:
+		return s.material.staged.issuedAt(s.now)
+	}
+	return s.material.delivered.issuedAt(s.now)
 }
 
 // validated is what the rules must know, with the time at which the key was issued; zero: it
@@ -48,11 +59,11 @@ func invalid(errs field.ErrorList) *problem {
 	return &problem{reason: v1alpha1.ReasonInvalidSpec, message: errs.ToAggregate().Error(), stalled: true}
 }
 
-// claimPlace takes one of the places that the workspace and the account have for keys. Two
+// claimPlace takes one of the places that the workspace, the account and the user have for keys. Two
 // keys that are issued at the same moment must not take the same place, and a cache would show
 // neither to the other: what is taken is remembered here.
 func (r *Reconciler) claimPlace(ctx context.Context, s *scope, refs validation.References) (*problem, error) {
-	var inWorkspace, ofAccount v1alpha1.ApiKeyList
+	var inWorkspace, ofAccount, ofUser v1alpha1.ApiKeyList
 	if refs.Workspace.Spec.Keys.MaxKeys != nil {
 		if err := r.siblings(ctx, s, &inWorkspace, fieldindex.ApiKeyWorkspace, refs.Workspace.Name); err != nil {
 			return nil, err
@@ -63,8 +74,14 @@ func (r *Reconciler) claimPlace(ctx context.Context, s *scope, refs validation.R
 			return nil, err
 		}
 	}
+	if entity := s.key.Spec.Entity; entity != nil && entity.Kind == v1alpha1.EntityUser {
+		if err := r.siblings(ctx, s, &ofUser, fieldindex.ApiKeyUser, string(entity.ID)); err != nil {
+			return nil, err
+		}
+	}
 	r.memory.mu.Lock()
 	defer r.memory.mu.Unlock()
+	refs.KeysOfUser = r.memory.ahead(s.key, inSameWorkspace(s.key, ofUser.Items), s.now)
 	refs.KeysInWorkspace = r.memory.ahead(s.key, inWorkspace.Items, s.now)
 	refs.KeysOfAccount = r.memory.ahead(s.key, ofAccount.Items, s.now)
 	if errs := validation.TooManyKeys(s.key, refs, s.now); len(errs) > 0 {
@@ -72,6 +89,17 @@ func (r *Reconciler) claimPlace(ctx context.Context, s *scope, refs validation.R
 	}
 	r.memory.take(s.key, s.now)
 	return nil, nil
+}
+
+// inSameWorkspace are those of the keys that are of the workspace of one: a user may have a token in each.
+func inSameWorkspace(key *v1alpha1.ApiKey, others []v1alpha1.ApiKey) []v1alpha1.ApiKey {
+	var same []v1alpha1.ApiKey
+	for i := range others {
+		if others[i].Spec.WorkspaceRef == key.Spec.WorkspaceRef {
+			same = append(same, others[i])
+		}
+	}
+	return same
 }
 
 // siblings are only looked at, and may be many: they are not copied.

@@ -20,6 +20,10 @@ import (
 type material struct {
 	// delivered is the Secret under the name the key is delivered to; nil: nothing is there.
 	delivered *deliveredSecret
+	// staged is the Secret that the next key waits in; nil: there is none.
+	staged *deliveredSecret
+	// brought is the key that is brought along; nil: none is, or it is not to be had.
+	brought *broughtKey
 	// hashed are the ApiKey's hashed Secrets by generation.
 	hashed map[int]*hashedSecret
 	// unreadable names a hashed Secret of the ApiKey that holds something else.
@@ -29,6 +33,8 @@ type material struct {
 type deliveredSecret struct {
 	meta metav1.ObjectMeta
 	own  bool
+	// adoptable says that it is nobody's and may become the ApiKey's own.
+	adoptable bool
 	// generation is 0 if it cannot be read.
 	generation int
 	// key is the hash of the key in it; nil: no well-formed one, or somebody else's Secret.
@@ -58,15 +64,14 @@ func contentOf(secret *corev1.Secret) content {
 	return content{&hash, parsed.Hint()}
 }
 
-// isOwn says whether a Secret was made for the ApiKey of that UID. A name is not enough: the key of
-// an ApiKey that was deleted and made again is not this one's.
-func isOwn(meta *metav1.ObjectMeta, uid types.UID) bool {
-	return meta.Labels[v1alpha1.LabelSecret] == v1alpha1.SecretDelivered &&
-		meta.Labels[v1alpha1.LabelApiKeyUID] == string(uid)
+// isOwn says whether a Secret was made for the ApiKey of that UID, to be delivered or staged. A name is not
+// enough: the key of an ApiKey that was deleted and made again is not this one's.
+func isOwn(meta *metav1.ObjectMeta, uid types.UID, as string) bool {
+	return meta.Labels[v1alpha1.LabelSecret] == as && meta.Labels[v1alpha1.LabelApiKeyUID] == string(uid)
 }
 
-func newDelivered(meta *metav1.ObjectMeta, uid types.UID, c content) *deliveredSecret {
-	d := &deliveredSecret{meta: *meta, own: isOwn(meta, uid)}
+func newDelivered(meta *metav1.ObjectMeta, own bool, c content) *deliveredSecret {
+	d := &deliveredSecret{meta: *meta, own: own}
 	if d.own {
 		d.generation, _ = credential.Generation(meta.Annotations) // 0 says that it cannot be read
 		d.key, d.hint = c.key, c.hint
@@ -74,10 +79,23 @@ func newDelivered(meta *metav1.ObjectMeta, uid types.UID, c content) *deliveredS
 	return d
 }
 
-// issuedAt is when the key in it counts as issued, to the second: when the Secret was created, so
-// that it is the same however often the key is hashed.
-func (d *deliveredSecret) issuedAt() time.Time {
+// issuedAt is when the key in it was made, to the second, so that it is the same however often the key is
+// hashed. The Secret may be older than the key, or younger where it came back from a backup. A time to come is
+// a meddler's.
+func (d *deliveredSecret) issuedAt(now time.Time) time.Time {
+	if at := timeIn(d.meta.Annotations, annotationIssuedAt); !at.IsZero() && !at.After(now) {
+		return at
+	}
 	return d.meta.CreationTimestamp.UTC().Truncate(time.Second)
+}
+
+// timeIn reads a time out of an annotation; zero: there is none.
+func timeIn(annotations map[string]string, name string) time.Time {
+	at, err := time.Parse(time.RFC3339, annotations[name])
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }
 
 // addHashed adds a hashed Secret of the ApiKey.
@@ -95,7 +113,7 @@ func (m *material) addHashed(secret *corev1.Secret, uid types.UID) {
 
 func (m *material) generations() []int { return slices.Sorted(maps.Keys(m.hashed)) }
 
-// current is the hashed Secret of the key that works: the delivered one, or the newest.
+// current is the hashed Secret of the key that counts: of the delivered one, else the newest.
 func (m *material) current() *hashedSecret {
 	if d := m.delivered; d != nil && d.own && m.hashed[d.generation] != nil {
 		return m.hashed[d.generation]
@@ -107,20 +125,43 @@ func (m *material) current() *hashedSecret {
 	return m.hashed[generations[len(generations)-1]]
 }
 
+// previous is the newest of the keys that the current one replaced and that still work; nil: there is none.
+func (m *material) previous() *hashedSecret {
+	var newest *hashedSecret
+	for _, generation := range m.generations() {
+		if h := m.hashed[generation]; h.credential.Generation < m.current().credential.Generation {
+			newest = h
+		}
+	}
+	return newest
+}
+
 // observation is what the decision needs.
 func (s *scope) observation() issuance.Observation {
 	o := issuance.Observation{
-		Hashes: map[int]token.Hash{},
-		Over:   over(s.key, s.issued(), s.now),
-		OnLoss: s.key.Spec.Delivery.OnLoss,
+		Hashes:  map[int]token.Hash{},
+		Renew:   s.renewalWanted(),
+		OnLoss:  s.key.Spec.Delivery.OnLoss,
+		Hold:    s.held(),
+		Overlap: s.now.Before(s.overlapEnd()),
+		Bounded: map[int]bool{}, Ended: map[int]bool{},
 	}
+	o.Over = over(s.key, s.issued(), s.now) && !(o.Renew && s.key.Spec.State != v1alpha1.KeyRevoked)
 	for generation, h := range s.material.hashed {
+		end := h.credential.NotAfter
 		o.Hashes[generation] = h.credential.Hash
+		o.Bounded[generation] = end != nil && !end.After(s.overlapEnd())
+		o.Ended[generation] = end != nil && !s.now.Before(*end)
 	}
-	if d := s.material.delivered; d != nil {
-		o.Secret = &issuance.Secret{Own: d.own, Generation: d.generation, Key: d.key, Fits: d.key != nil && s.fits(d.hint)}
-	}
+	o.Secret, o.Staged = s.secret(s.material.delivered), s.secret(s.material.staged)
 	return o
+}
+
+func (s *scope) secret(d *deliveredSecret) *issuance.Secret {
+	if d == nil {
+		return nil
+	}
+	return &issuance.Secret{Own: d.own, Adoptable: d.adoptable, Generation: d.generation, Key: d.key, Fits: d.key != nil && s.fits(d.hint)}
 }
 
 // fits says whether the key of that hint begins as the keys of this ApiKey do. The environment is

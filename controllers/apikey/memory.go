@@ -26,6 +26,8 @@ type entry struct {
 	// writtenOver is the version of the ApiKey that the last write of its status
 	// replaced; as long as a cache still has it, it is behind.
 	writtenOver string
+	// revokedAt is when the key was seen to be revoked; a status keeps that to the second only.
+	revokedAt time.Time
 	// issued says that a key was issued, or is being issued, so that its place is taken.
 	issued bool
 	// revivedOver is the end that the status told when a place was taken for the key to live
@@ -117,4 +119,20 @@ func (m *memory) giveBack(key *v1alpha1.ApiKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.of(nameOf(key), key.UID).revivedOver = nil
+}
+
+func (m *memory) rememberRevocation(key *v1alpha1.ApiKey, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(nameOf(key), key.UID).revokedAt = at
+}
+
+// revokedAt is when the key was seen to be revoked, or else what the status tells.
+func (m *memory) revokedAt(key *v1alpha1.ApiKey, told time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if at := m.of(nameOf(key), key.UID).revokedAt; !at.IsZero() {
+		return at
+	}
+	return told
 }

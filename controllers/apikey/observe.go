@@ -34,8 +34,8 @@ func (r *Reconciler) hashedSecrets(ctx context.Context, name client.ObjectKey) (
 	return list.Items, err
 }
 
-// observeCached reads what the caches hold. The content of the delivered Secret is in no
-// cache: it is read where it was not before.
+// observeCached reads what the caches hold. The content of Secrets is in no cache: it is
+// read where it was not before.
 func (r *Reconciler) observeCached(ctx context.Context, s *scope) error {
 	s.material = material{}
 	for i := range s.hashed {
@@ -43,21 +43,34 @@ func (r *Reconciler) observeCached(ctx context.Context, s *scope) error {
 			s.material.addHashed(&s.hashed[i], s.key.UID)
 		}
 	}
-	meta := &metav1.PartialObjectMetadata{}
-	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := r.Cached.Get(ctx, deliveredAt(s.key), meta)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
+	if err := r.observeSource(ctx, s); err != nil || !s.isDelivered() {
 		return err
 	}
-	if c, known := r.memory.content(s.name, &meta.ObjectMeta); known || !isOwn(&meta.ObjectMeta, s.key.UID) {
-		s.material.delivered = newDelivered(&meta.ObjectMeta, s.key.UID, c)
-		return nil
+	meta, err := r.cachedSecret(ctx, deliveredAt(s.key))
+	if err != nil || meta == nil {
+		return err
 	}
-	s.material.delivered, err = r.readDelivered(ctx, s.key)
+	if c, known := r.memory.content(s.name, meta); known || !s.mayTake(meta) {
+		s.material.delivered = newDelivered(meta, isOwn(meta, s.key.UID, v1alpha1.SecretDelivered), c)
+	} else if s.material.delivered, err = r.readDelivered(ctx, s.key); err != nil {
+		return err
+	}
+	// What is staged is always read: it is there for moments only.
+	if meta, err := r.cachedSecret(ctx, stagedAt(s.key)); err != nil || meta == nil {
+		return err
+	}
+	s.material.staged, err = r.readStaged(ctx, s.key)
 	return err
+}
+
+// cachedSecret reads the metadata of a Secret that is ours; nil: the cache knows of none.
+func (r *Reconciler) cachedSecret(ctx context.Context, at client.ObjectKey) (*metav1.ObjectMeta, error) {
+	meta := &metav1.PartialObjectMetadata{}
+	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	if err := r.Cached.Get(ctx, at, meta); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return &meta.ObjectMeta, nil
 }
 
 // observeLive reads the same from the API server, so that no key is made, and none deleted, on the
@@ -74,8 +87,15 @@ func (r *Reconciler) observeLive(ctx context.Context, s *scope) error {
 	if key.UID != s.key.UID || !key.DeletionTimestamp.IsZero() {
 		return errGone
 	}
+	stagedSeen := s.material.staged != nil
 	s.setKey(key)
 	s.material = material{}
+	if !s.isDelivered() {
+		if err := r.readHashed(ctx, s, known); err != nil {
+			return err
+		}
+		return r.observeSource(ctx, s)
+	}
 	var err error
 	if s.material.delivered, err = r.readDelivered(ctx, key); err != nil {
 		return err
@@ -83,7 +103,13 @@ func (r *Reconciler) observeLive(ctx context.Context, s *scope) error {
 	if d := s.material.delivered; d != nil && d.own && d.generation > 0 {
 		known = append(known, d.generation, d.generation-1)
 	}
-	return r.readHashed(ctx, s, known)
+	if err := r.readHashed(ctx, s, known); err != nil {
+		return err
+	}
+	if stagedSeen || s.renewalWanted() {
+		s.material.staged, err = r.readStaged(ctx, key)
+	}
+	return err
 }
 
 // readDelivered reads the Secret under the delivery's name; nil: there is none.
@@ -92,12 +118,37 @@ func (r *Reconciler) readDelivered(ctx context.Context, key *v1alpha1.ApiKey) (*
 	if err := r.Live.Get(ctx, deliveredAt(key), secret); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
+	own, adoptable := isOwn(&secret.ObjectMeta, key.UID, v1alpha1.SecretDelivered), false
 	var c content
-	if isOwn(&secret.ObjectMeta, key.UID) {
+	if own {
 		c = contentOf(secret)
 		r.memory.rememberContent(key, &secret.ObjectMeta, c)
+	} else if key.Spec.Delivery.Existing == v1alpha1.ExistingAdopt {
+		var err error
+		if adoptable, err = r.isAdoptable(ctx, key, secret); err != nil {
+			return nil, err
+		}
+		if adoptable {
+			c = contentOf(secret)
+		}
 	}
-	return newDelivered(&secret.ObjectMeta, key.UID, c), nil
+	d := newDelivered(&secret.ObjectMeta, own, c)
+	if adoptable {
+		d.adoptable, d.key, d.hint = true, c.key, c.hint
+	}
+	return d, nil
+}
+
+// readStaged reads the Secret that the next key waits in; nil: there is none of this ApiKey.
+func (r *Reconciler) readStaged(ctx context.Context, key *v1alpha1.ApiKey) (*deliveredSecret, error) {
+	secret := &corev1.Secret{}
+	if err := r.Live.Get(ctx, stagedAt(key), secret); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if !isOwn(&secret.ObjectMeta, key.UID, v1alpha1.SecretStaged) {
+		return nil, nil
+	}
+	return newDelivered(&secret.ObjectMeta, true, contentOf(secret)), nil
 }
 
 // readHashed reads the hashed Secrets of the given generations, and on from the newest of them

@@ -3,6 +3,7 @@ package apikey
 import (
 	"context"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -31,7 +32,7 @@ func (r *Reconciler) deleteOrphans(ctx context.Context, s *scope) error {
 		if err == nil && alive.DeletionTimestamp.IsZero() && uid == string(alive.UID) {
 			continue
 		}
-		if err := r.deleteHashed(ctx, &s.hashed[i]); err != nil {
+		if err := r.deleteThis(ctx, &s.hashed[i]); err != nil {
 			return err
 		}
 		log.FromContext(ctx).Info("Deleted the hash of a deleted ApiKey", "apiKey", owner, "uid", uid)
@@ -46,4 +47,22 @@ func (s *scope) hasOrphans() bool {
 		}
 	}
 	return false
+}
+
+// expire deletes an ApiKey whose key expired so long ago that its Workspace does not keep it any more. The version
+// that was judged is deleted and no other: it may have been given another end meanwhile.
+func (r *Reconciler) expire(ctx context.Context, s *scope) error {
+	w := s.references.workspace
+	end, ends := s.end()
+	if !ends || w.Spec.Keys.RetainExpired == nil || s.renewalWanted() || s.now.Before(end.Add(w.Spec.Keys.RetainExpired.Duration)) {
+		return nil
+	}
+	uid, version := s.key.UID, s.key.ResourceVersion
+	key := &v1alpha1.ApiKey{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
+	if err := r.Writer.Delete(ctx, key, client.Preconditions{UID: &uid, ResourceVersion: &version}); err != nil {
+		return err
+	}
+	log.FromContext(ctx).Info("Deleted an ApiKey that expired long ago", "expired", end)
+	s.done = true
+	return nil
 }

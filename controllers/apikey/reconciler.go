@@ -40,6 +40,10 @@ type Reconciler struct {
 	Writer client.Client
 	Events events.EventRecorder
 	Clock  clock.PassiveClock
+	// Propagation knows how far the verifiers have come; nil: nobody does, and nothing waits for them.
+	Propagation Propagation
+	// UsageKnownUntil is until when every use of a key shows in its status, zero where that is not known; nil: never.
+	UsageKnownUntil func() time.Time
 
 	memory memory
 }
@@ -50,6 +54,7 @@ var phases = []func(*Reconciler, context.Context, *scope) error{
 	(*Reconciler).findReferences,
 	(*Reconciler).issue,
 	(*Reconciler).approve,
+	(*Reconciler).expire,
 	(*Reconciler).dress,
 	(*Reconciler).report,
 }
@@ -82,8 +87,8 @@ func (r *Reconciler) failed(ctx context.Context, s *scope, err error) (reconcile
 		// The ApiKey goes with its namespace; nothing is left to do but to wait for that.
 		log.FromContext(ctx).V(1).Info("The namespace is being deleted; no key is made in it")
 		return reconcile.Result{}, nil
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		log.FromContext(ctx).V(1).Info("Something changed meanwhile; looking again", "reason", apierrors.ReasonForError(err))
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), errors.Is(err, errChanged):
+		log.FromContext(ctx).V(1).Info("Something changed meanwhile; looking again", "reason", err.Error())
 		return reconcile.Result{RequeueAfter: soon}, nil
 	case s.isDeletedMeanwhile(err):
 		// The event of that is on its way.
@@ -99,7 +104,10 @@ func (r *Reconciler) failed(ctx context.Context, s *scope, err error) (reconcile
 
 // open begins a scope with what the caches hold.
 func (r *Reconciler) open(ctx context.Context, name client.ObjectKey) (*scope, error) {
-	s := &scope{name: name, now: r.Clock.Now()}
+	s := &scope{name: name, now: r.Clock.Now(), verifiers: r.Propagation}
+	if r.UsageKnownUntil != nil {
+		s.usageKnownUntil = r.UsageKnownUntil()
+	}
 	var err error
 	if s.hashed, err = r.hashedSecrets(ctx, name); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,12 +24,19 @@ type scope struct {
 	// hashed are the hashed Secrets under the key's name, whatever ApiKey they were for.
 	hashed []corev1.Secret
 
+	// verifiers is nil where nobody knows how far they have come.
+	verifiers Propagation
+	// usageKnownUntil is until when every use of a key shows in its status; zero: that is not known.
+	usageKnownUntil time.Time
+
 	references references
 	material   material
 	plan       issuance.Plan
 	// problem is why the key is not Ready; nil: it is.
 	problem *problem
 	notices []notice
+	// succeeded says that another key took the place of the one before in this work.
+	succeeded bool
 
 	requeueAfter time.Duration
 	done         bool
@@ -96,6 +104,16 @@ func expired(key *v1alpha1.ApiKey, c *credential.Credential, now time.Time) bool
 // over says that a key has ended for good, as far as its spec goes.
 func over(key *v1alpha1.ApiKey, c *credential.Credential, now time.Time) bool {
 	return key.Spec.State == v1alpha1.KeyRevoked || c != nil && expired(key, c, now)
+}
+
+// stagedAt is where the next key waits. The name is derived, so that two operators cannot stage two keys.
+func stagedAt(key *v1alpha1.ApiKey) client.ObjectKey {
+	return client.ObjectKey{Namespace: key.Namespace, Name: "claviger-staged-" + string(key.UID)}
+}
+
+// mayTake says whether what a Secret holds is any of the ApiKey's business.
+func (s *scope) mayTake(meta *metav1.ObjectMeta) bool {
+	return isOwn(meta, s.key.UID, v1alpha1.SecretDelivered) || s.key.Spec.Delivery.Existing == v1alpha1.ExistingAdopt
 }
 
 func deliveredAt(key *v1alpha1.ApiKey) client.ObjectKey {

@@ -2,12 +2,14 @@ package apikey
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/controllers/status"
+	"github.com/claviger-dev/claviger/internal/credential"
 )
 
 // desiredStatus is what the scope amounts to, told to people. It is pure. What usage says is
@@ -19,14 +21,8 @@ func desiredStatus(s *scope) v1alpha1.ApiKeyStatus {
 		KeyID:              string(key.UID),
 		State:              s.state(),
 	}
-	if c := s.issued(); c != nil {
-		desired.Hint = c.Hint
-		desired.IssuedAt = &metav1.Time{Time: c.IssuedAt}
-		desired.SecretName = key.SecretName()
-		if at := c.End(&key.Spec); !at.IsZero() {
-			desired.ExpiresAt = &metav1.Time{Time: at.Truncate(time.Second)}
-		}
-	}
+	s.tellKey(&desired)
+	desired.Revocation = s.revocation()
 	conditions := status.ConditionsOf(key, key.Status.Conditions, now)
 	if p := s.problem; p != nil {
 		conditions.Set(v1alpha1.ConditionReady, false, p.reason, p.message)
@@ -36,8 +32,74 @@ func desiredStatus(s *scope) v1alpha1.ApiKeyStatus {
 		conditions.Stalled(false, "", "")
 	}
 	conditions.Set(v1alpha1.ConditionActive, desired.State == v1alpha1.ReasonActive, desired.State, s.activity(desired.State))
+	s.advise(conditions, desired.State)
 	desired.Conditions = conditions.List()
 	return desired
+}
+
+// tellKey tells of the key that was issued.
+func (s *scope) tellKey(desired *v1alpha1.ApiKeyStatus) {
+	c, before := s.issued(), &s.key.Status
+	if c == nil {
+		if s.isSealed() && s.plan.Lost {
+			// Nothing else tells that there was a key, and a lost one is not to be replaced unasked.
+			desired.IssuedAt, desired.Hint, desired.KeyGeneration = before.IssuedAt, before.Hint, before.KeyGeneration
+		}
+		return
+	}
+	desired.Hint = c.Hint
+	desired.IssuedAt = &metav1.Time{Time: c.IssuedAt}
+	desired.KeyGeneration = int32(c.Generation)
+	desired.SecretName = s.secretName()
+	desired.Legacy = s.isLegacy(c)
+	desired.Sealed = sealed(c)
+	desired.Rotation = s.rotation()
+	if at := c.End(&s.key.Spec); !at.IsZero() {
+		desired.ExpiresAt = &metav1.Time{Time: at.Truncate(time.Second)}
+	}
+}
+
+// secretName is where the key is to be found; empty: in no Secret.
+func (s *scope) secretName() string {
+	switch source := s.key.Spec.Source; {
+	case source != nil && source.SecretRef != nil:
+		return source.SecretRef.Name
+	case source != nil, s.isSealed():
+		return ""
+	}
+	return s.key.SecretName()
+}
+
+// isLegacy says that the key is of another format than Claviger's. Where only the hash is known, the hint says
+// so, which is that format's own.
+func (s *scope) isLegacy(c *credential.Credential) bool {
+	return c.Foreign && (s.key.Spec.Source == nil || s.key.Spec.Source.Hint == "")
+}
+
+func sealed(c *credential.Credential) *v1alpha1.SealedKey {
+	if c.Sealed == "" {
+		return nil
+	}
+	key := &v1alpha1.SealedKey{Ciphertext: c.Sealed}
+	for _, recipient := range c.SealedTo {
+		key.Recipients = append(key.Recipients, v1alpha1.Recipient(recipient))
+	}
+	return key
+}
+
+// rotation tells of the next key and of the one before; nil: there is neither.
+func (s *scope) rotation() *v1alpha1.RotationStatus {
+	r := &v1alpha1.RotationStatus{}
+	if next := s.nextRotation(); !next.IsZero() && s.key.Spec.State != v1alpha1.KeyRevoked {
+		r.NextAt = &metav1.Time{Time: next}
+	}
+	if previous := s.material.previous(); previous != nil && previous.credential.NotAfter != nil && s.now.Before(*previous.credential.NotAfter) {
+		r.Previous = &v1alpha1.PreviousKey{Hint: previous.credential.Hint, EndsAt: &metav1.Time{Time: *previous.credential.NotAfter}}
+	}
+	if *r == (v1alpha1.RotationStatus{}) {
+		return nil
+	}
+	return r
 }
 
 // state is what a verifier would make of the key, in the order in which it looks: see policy.Check.
@@ -73,6 +135,12 @@ func (s *scope) readiness() string {
 		return "The key was revoked before one was issued"
 	case s.key.Spec.State == v1alpha1.KeyRevoked:
 		return "The key is revoked, as asked"
+	case s.isSealed():
+		return s.sealedTo()
+	case s.key.Spec.Source != nil && s.key.Spec.Source.SHA256 != "":
+		return "The key is known by its hash alone"
+	case s.key.Spec.Source != nil:
+		return fmt.Sprintf("The key is the one in Secret %q", s.secretName())
 	case s.plan.Lost:
 		return fmt.Sprintf("Secret %q was deleted; the key is over, so it gets no other", s.key.SecretName())
 	}
@@ -101,15 +169,11 @@ func (s *scope) activity(state string) string {
 	return "No key is issued yet"
 }
 
-// untilEnd is how long the key has still to live; zero: it has ended, or has no end.
-func (s *scope) untilEnd() time.Duration {
-	c := s.issued()
-	if c == nil {
-		return 0
+// sealedTo says who can read a sealed key.
+func (s *scope) sealedTo() string {
+	to := recipients(s.key)
+	if slices.Equal(to, s.issued().SealedTo) {
+		return "The key is sealed to its recipients, in status.sealed"
 	}
-	at := c.End(&s.key.Spec)
-	if at.IsZero() || !s.now.Before(at) {
-		return 0
-	}
-	return at.Sub(s.now)
+	return "The key is sealed to the recipients of before, in status.sealed: regenerate it to have one sealed to those of now"
 }

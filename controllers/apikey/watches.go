@@ -54,7 +54,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, has
 		Watches(&v1alpha1.Workspace{}, enqueue(fieldindex.ApiKeyWorkspace), builder.WithPredicates(watch.SpecChanged())).
 		Watches(&v1alpha1.ServiceAccount{}, enqueue(fieldindex.ApiKeyServiceAccount), builder.WithPredicates(watch.SpecChanged())).
 		Watches(&v1alpha1.KeyLimit{}, enqueue(fieldindex.ApiKeyLimit), builder.WithPredicates(watch.Existence())).
-		WatchesMetadata(&corev1.Secret{}, enqueue(fieldindex.ApiKeySecret)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret)).
 		WatchesRawSource(source.Kind(hashed, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(ofHashed))).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
@@ -63,17 +63,50 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, has
 		Complete(r)
 }
 
-// changed lets pass changes of the spec, and of the status but for usage, so that a status
-// that somebody emptied is written again.
+// ofSecret maps a delivered or a staged Secret to the ApiKeys that it concerns.
+func (r *Reconciler) ofSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	if secret.GetLabels()[v1alpha1.LabelSecret] == v1alpha1.SecretStaged {
+		return watch.Requests(ctx, r.Cached, &v1alpha1.ApiKeyList{}, secret.GetNamespace(), fieldindex.ApiKeyUID, secret.GetLabels()[v1alpha1.LabelApiKeyUID])
+	}
+	return watch.Requests(ctx, r.Cached, &v1alpha1.ApiKeyList{}, secret.GetNamespace(), fieldindex.ApiKeySecret, secret.GetName())
+}
+
+// changed lets pass changes of the spec, of what annotations ask for, of what usage has to say about a key that
+// was replaced or is unused, and of the rest of the status, so that one that somebody emptied is written
+// again.
 func changed() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		if watch.IsResync(e) || watch.SpecDiffers(e.ObjectOld, e.ObjectNew) {
 			return true
 		}
+		if asksElse(e.ObjectOld, e.ObjectNew) {
+			return true
+		}
 		old, object := e.ObjectOld.(*v1alpha1.ApiKey).Status, e.ObjectNew.(*v1alpha1.ApiKey).Status
+		if usageMatters(&old, &object) {
+			return true
+		}
 		old.Usage, object.Usage = nil, nil
 		return !equality.Semantic.DeepEqual(old, object)
 	}}
+}
+
+func asksElse(old, object client.Object) bool {
+	for _, name := range []string{v1alpha1.AnnotationRegenerate, v1alpha1.AnnotationRevocationReason} {
+		if old.GetAnnotations()[name] != object.GetAnnotations()[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// usageMatters says that something besides usage itself follows from what was used.
+func usageMatters(old, status *v1alpha1.ApiKeyStatus) bool {
+	if old.Usage == nil || status.Usage == nil {
+		return false
+	}
+	return !old.Usage.PreviousLastUsedAt.Equal(status.Usage.PreviousLastUsedAt) ||
+		meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionUnused) != nil && !old.Usage.LastUsedAt.Equal(status.Usage.LastUsedAt)
 }
 
 // ofHashed maps a hashed Secret to its ApiKey, whether that exists or not.

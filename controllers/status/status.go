@@ -101,5 +101,8 @@ func (c *Conditions) Stalled(stalled bool, reason, message string) {
 		c.Set(v1alpha1.ConditionStalled, true, reason, message)
 		return
 	}
-	meta.RemoveStatusCondition(&c.list, v1alpha1.ConditionStalled)
+	c.Remove(v1alpha1.ConditionStalled)
 }
+
+// Remove takes a condition off.
+func (c *Conditions) Remove(kind string) { meta.RemoveStatusCondition(&c.list, kind) }

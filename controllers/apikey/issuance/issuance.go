@@ -1,23 +1,24 @@
-// Package issuance decides what is to be written so that an ApiKey has exactly one key. It
-// is pure: it sees what was observed and says what comes next, so that whatever
+// Package issuance decides what is to be written so that an ApiKey has exactly one current
+// key. It is pure: it sees what was observed and says what comes next, so that whatever
 // happened between any two writes, asking again goes on from there.
 //
-// Two rules make that safe. Key material is only ever created, never overwritten; and the
-// key is delivered before it is hashed, so that a hash without its delivered Secret always
-// means that the Secret was lost (docs/decisions/0001).
+// Three rules make that safe. A key is only ever created, never made up anew under the same
+// generation; the first key is delivered before it is hashed, so that a hash without its delivered Secret
+// always means that the Secret was lost (docs/decisions/0001); and a key that replaces one is staged and hashed
+// before it is delivered, so that what is delivered always works (docs/decisions/0016).
 package issuance
 
 import (
-	"slices"
-
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
-// Secret is what stands under the name that the key is to be delivered to.
+// Secret is what stands under the name that the key is to be delivered to, or staged at.
 type Secret struct {
 	// Own says that it was made for this very ApiKey.
 	Own bool
+	// Adoptable says that it is nobody's, and may become this ApiKey's own.
+	Adoptable bool
 	// Generation of the key in it; 0 if that cannot be read.
 	Generation int
 	// Key is the hash of the key in it; nil if it holds no well-formed one.
@@ -33,21 +34,58 @@ const maxGeneration = 1_000_000
 type Observation struct {
 	// Secret is nil where nothing has the name.
 	Secret *Secret
+	// Staged holds the key that is to follow; nil: none is.
+	Staged *Secret
 	// Hashes of the keys that were issued, by generation.
 	Hashes map[int]token.Hash
 	// Over says that the key was revoked or has expired: it gets no successor.
 	Over   bool
 	OnLoss v1alpha1.OnLoss
+	// Renew says that another key is to follow.
+	Renew bool
+	// Hold says that not every verifier knows the staged key yet, so that it is not to be delivered.
+	Hold bool
+	// Overlap says that the keys which the current one replaced may work on for now.
+	Overlap bool
+	// Bounded are the generations whose end is set to that of the overlap or before; Ended those that
+	// have ended.
+	Bounded, Ended map[int]bool
 }
+
+// Origin is where the key comes from whose hash is created.
+type Origin int
+
+// The origins.
+const (
+	Delivered Origin = iota
+	Staged
+	// Sealed is a key that is made at that moment.
+	Sealed
+	// Source is a key that is brought along.
+	Source
+)
 
 // Plan is what to write, in this order, or why nothing can be.
 type Plan struct {
+	// Adopt makes the Secret under the delivery's name this ApiKey's own.
+	Adopt bool
 	// Deliver makes a new key of this generation and creates the Secret for it.
 	Deliver int
-	// Hash creates the hash of the delivered key, under this generation.
+	// Stage makes the key that is to follow, of this generation, and creates the Secret that it waits in.
+	Stage int
+	// Hash creates the hash of a key, under this generation; From says of which key.
 	Hash int
+	From Origin
+	// Promote puts the staged key of this generation into the delivered Secret.
+	Promote int
+	// Retire are the generations whose end is set to that of the overlap, ascending.
+	Retire []int
 	// Delete are the generations whose hashes go, ascending.
 	Delete []int
+	// Unstage deletes the staged Secret.
+	Unstage bool
+	// Wait says that the next step waits for the verifiers.
+	Wait bool
 	// Problem is the reason of the Ready condition that tells a person what is in the
 	// way; empty: nothing.
 	Problem string
@@ -55,11 +93,13 @@ type Plan struct {
 	Lost bool
 }
 
-// Issues says whether the plan makes a key work that did not.
-func (p Plan) Issues() bool { return p.Hash != 0 }
+// Issues says whether the plan makes a key work that did not, or leads to that.
+func (p Plan) Issues() bool { return p.Hash != 0 || p.Stage != 0 }
 
 // Settled says that there is nothing to write and nothing in the way.
-func (p Plan) Settled() bool { return p.Hash == 0 && len(p.Delete) == 0 && p.Problem == "" }
+func (p Plan) Settled() bool {
+	return !p.Adopt && !p.Issues() && p.Promote == 0 && len(p.Retire) == 0 && len(p.Delete) == 0 && !p.Unstage && p.Problem == ""
+}
 
 // rules are asked in order, and the first that applies decides.
 var rules = []func(Observation) (plan Plan, applies bool){
@@ -68,11 +108,13 @@ var rules = []func(Observation) (plan Plan, applies bool){
 	first,
 	lost,
 	unreadable,
+	staged,
+	renewal,
 	delivered,
 	undelivered,
 }
 
-// Decide returns what comes next.
+// Decide returns what comes next for a key that is delivered into a Secret.
 func Decide(o Observation) Plan {
 	for _, rule := range rules {
 		if plan, applies := rule(o); applies {
@@ -93,16 +135,23 @@ func (o Observation) Latest() int {
 
 // over issues nothing, and is in nobody's way.
 func over(o Observation) (Plan, bool) {
-	plan := Plan{Lost: o.Secret == nil && len(o.Hashes) > 0}
+	plan := Plan{Lost: o.Secret == nil && len(o.Hashes) > 0, Unstage: o.Staged != nil}
 	if o.holdsIssuedKey() {
 		plan.Delete = o.others(o.Secret.Generation)
 	}
 	return plan, o.Over
 }
 
-// conflict leaves alone what belongs to somebody else.
+// conflict leaves alone what belongs to somebody else, unless it may be taken over: then it is judged
+// as this ApiKey's own.
 func conflict(o Observation) (Plan, bool) {
-	return Plan{Problem: v1alpha1.ReasonSecretConflict}, o.Secret != nil && !o.Secret.Own
+	switch {
+	case o.Secret == nil || o.Secret.Own:
+		return Plan{}, false
+	case o.Secret.Adoptable && o.Secret.Key != nil && o.Secret.Fits && len(o.Hashes) == 0:
+		return Plan{Adopt: true}, true
+	}
+	return Plan{Problem: v1alpha1.ReasonSecretConflict}, true
 }
 
 // first issues the first key.
@@ -142,7 +191,7 @@ func delivered(o Observation) (Plan, bool) {
 	if !o.holdsIssuedKey() {
 		return Plan{Problem: v1alpha1.ReasonSecretAltered}, true
 	}
-	return Plan{Delete: o.others(o.Secret.Generation)}, true
+	return o.settle(Plan{}, o.Secret.Generation, *o.Secret.Key), true
 }
 
 // undelivered goes on where a crash, or the deletion of the hash, left a delivered key without
@@ -156,7 +205,7 @@ func undelivered(o Observation) (Plan, bool) {
 	if !follows || secret.Generation > maxGeneration || !secret.Fits || o.wasIssued(*secret.Key) {
 		return Plan{}, false
 	}
-	return Plan{Hash: secret.Generation, Delete: o.others(secret.Generation)}, true
+	return o.settle(Plan{Hash: secret.Generation}, secret.Generation, *secret.Key), true
 }
 
 // holdsIssuedKey says whether the delivered Secret holds a key that was issued.
@@ -176,15 +225,4 @@ func (o Observation) wasIssued(key token.Hash) bool {
 		}
 	}
 	return false
-}
-
-func (o Observation) others(generation int) []int {
-	var others []int
-	for g := range o.Hashes {
-		if g != generation {
-			others = append(others, g)
-		}
-	}
-	slices.Sort(others)
-	return others
 }

@@ -97,7 +97,9 @@ func TestEveryPathLeadsToOneKey(t *testing.T) {
 			case "lose the Secret":
 				w.loseSecret()
 			case "lose a hash":
-				if known := slices.Sorted(maps.Keys(w.hashes)); len(known) > 0 {
+				// Not amid a replacement: its generation would not follow any more, which is for a person to look at.
+				amid := w.secret != nil && !w.working[*w.secret.Key]
+				if known := slices.Sorted(maps.Keys(w.hashes)); len(known) > 0 && !amid {
 					delete(w.hashes, rapid.SampledFrom(known).Draw(t, "generation"))
 				}
 			}
