@@ -10,7 +10,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/limit"
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/token"
 )
 
 // Report is what became of a request that a Verify let pass. RequestID and the key must be there.
@@ -144,8 +143,7 @@ func (v *Verifier) find(r *Report, entry *keyindex.Entry) bool {
 	if r.Key == "" {
 		return v.index.Find(r.KeyID, entry)
 	}
-	key, err := token.Parse(r.Key)
-	return err == nil && v.index.Lookup(key.Hash(), entry) &&
+	return v.lookup(r.Key, entry) &&
 		policy.Check(&policy.Request{}, &entry.Record, time.Time{}) != policy.CodeKeyInvalid
 }
 

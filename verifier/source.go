@@ -121,6 +121,15 @@ func (v *Verifier) Note() string {
 	return ""
 }
 
+// Applied are the resource versions up to which everything is in effect, by the plural name of the resource. What
+// no cluster has listed is missing.
+func (v *Verifier) Applied() map[string]string {
+	if following, ok := v.keys.(interface{ Applied() map[string]string }); ok {
+		return following.Applied()
+	}
+	return nil
+}
+
 // WaitReady waits until Ready says so, or the context ends; then the error says what is missing.
 func (v *Verifier) WaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(10 * time.Millisecond)

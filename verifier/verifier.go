@@ -22,7 +22,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/once"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/throttle"
-	"github.com/claviger-dev/claviger/internal/token"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
@@ -174,10 +173,8 @@ func (v *Verifier) decide(ctx context.Context, d *Decision, r *Request, counts b
 		d.answer(policy.CodeKeyRequired)
 		return
 	}
-	// What is no key is not hashed: noise costs next to nothing.
-	key, err := token.Parse(r.Key)
 	var entry keyindex.Entry
-	if err == nil && v.index.Lookup(key.Hash(), &entry) {
+	if v.lookup(r.Key, &entry) {
 		v.decideKnown(ctx, d, r, &entry, counts)
 	} else {
 		d.answer(policy.CodeKeyInvalid)
@@ -240,7 +237,7 @@ func limitsCheck(code Code, counts bool) Check {
 
 func event(code policy.Code, r *Request, entry *keyindex.Entry, refusal *usage.Refusal, d *Decision) usage.Event {
 	e := usage.Event{
-		Key:       entry.Key.ID,
+		Key: entry.Key.ID, Generation: entry.Key.Generation,
 		Workspace: entry.Class.WorkspaceID,
 		At:        d.At,
 		Code:      code.String(),

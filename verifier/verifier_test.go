@@ -274,11 +274,11 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 
 	minute := now.Add(time.Minute)
 	want := []usage.Event{
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour), BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Generation: 1, Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Generation: 1, Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Generation: 1, Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Generation: 1, Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour), BudgetRemaining: usage.NoLimit, Requests: 1},
+		{Generation: 1, Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit, Requests: 1},
 	}
 	if !slices.Equal(f.ledger.events, want) {
 		t.Errorf("got  %+v\nwant %+v", f.ledger.events, want)

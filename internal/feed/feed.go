@@ -70,7 +70,9 @@ type Feed struct {
 type part struct {
 	name string
 	live func() bool // a whole list has reached the index
-	run  func(context.Context, *barrier)
+	// applied is the resource version up to which everything is in the index; nil: no list is.
+	applied func() *string
+	run     func(context.Context, *barrier)
 }
 
 // New makes a Feed. Nothing is asked of the API server before Run.
@@ -130,7 +132,7 @@ func add[Object client.Object, ID comparable](f *Feed, config *rest.Config, over
 	}
 	from.begins = func() { contact.following.Store(false) }
 	from.told = func() { f.contacts.told(contact) }
-	f.parts = append(f.parts, &part{name: k.name, live: store.live.Load, run: func(ctx context.Context, held *barrier) {
+	f.parts = append(f.parts, &part{name: k.name, live: store.live.Load, applied: store.applied.Load, run: func(ctx context.Context, held *barrier) {
 		store.held, store.holding = held, held != nil
 		store.confirmEmpty = func() error { return f.confirmEmpty(ctx, from) }
 		follow(ctx, from, k.empty(), store, func(err error) { f.troubled(k.name, err) })

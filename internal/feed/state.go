@@ -33,6 +33,18 @@ func (f *Feed) missing() (missing []string) {
 	return missing
 }
 
+// Applied are the resource versions up to which everything is in the index, by the name of the resource. Those
+// that the API server has not listed yet, as what is known of them is from a snapshot, are missing.
+func (f *Feed) Applied() map[string]string {
+	versions := make(map[string]string, len(f.parts))
+	for _, p := range f.parts {
+		if version := p.applied(); version != nil {
+			versions[p.name] = *version
+		}
+	}
+	return versions
+}
+
 // staleness is how long ago the API server was last heard of, for the kind of which it was not heard for
 // longest; before it ever was, what the snapshot says. It is counted on the monotonic clock: one that is set
 // does not make the index stale.

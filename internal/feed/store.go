@@ -31,10 +31,13 @@ type store[Object client.Object, ID comparable] struct {
 	heard func()
 	// held: what is listed goes to the index only when the lists of all kinds are there.
 	held *barrier
-	mu   sync.Mutex
+	// applied is the resource version up to which everything is in the index; nil: no list is.
+	applied atomic.Pointer[string]
+	mu      sync.Mutex
 	// holding is set until the barrier opens, and back is what is held back until then; nil: no list was taken.
 	holding bool
 	back    map[ID]*entry[ID]
+	version string // that all which was shown, or is held back, is of; empty: no list was taken
 	// confirmEmpty says whether there really is nothing.
 	confirmEmpty func() error
 }
@@ -147,7 +150,7 @@ func (s *store[Object, ID]) Resync() error { return nil }
 
 // Replace implements cache.ReflectorStore: the index is told to drop whatever is not in the list.
 // An error makes the reflector begin anew.
-func (s *store[Object, ID]) Replace(items []any, _ string) error {
+func (s *store[Object, ID]) Replace(items []any, version string) error {
 	if len(items) == 0 && s.count() > 0 {
 		if err := s.confirmEmpty(); err != nil {
 			return err
@@ -161,7 +164,7 @@ func (s *store[Object, ID]) Replace(items []any, _ string) error {
 		}
 		listed[e.id] = e
 	}
-	if s.take(listed) {
+	if s.take(listed, version) {
 		s.held.arrive(s.name, s.release)
 	}
 	s.heard()
@@ -169,9 +172,10 @@ func (s *store[Object, ID]) Replace(items []any, _ string) error {
 }
 
 // take takes a list, and says whether it is held back.
-func (s *store[Object, ID]) take(listed map[ID]*entry[ID]) bool {
+func (s *store[Object, ID]) take(listed map[ID]*entry[ID], version string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.version = version
 	if s.back = listed; s.holding {
 		s.stopMissing(s.isBack)
 		return true
@@ -201,6 +205,24 @@ func (s *store[Object, ID]) applyBack() {
 	s.retain(s.isBack)
 	s.back = nil
 	s.then(func() { s.live.Store(true) })
+	s.reach()
+}
+
+// UpdateResourceVersion implements cache.ResourceVersionUpdater: it is called after each event of a watch, and with
+// each bookmark.
+func (s *store[Object, ID]) UpdateResourceVersion(version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.version = version; !s.holding {
+		s.reach()
+	}
+}
+
+// reach takes note of the version once all up to it is in the index, which may wait in the queue. It must be
+// called with mu held.
+func (s *store[Object, ID]) reach() {
+	version := s.version
+	s.then(func() { s.applied.Store(&version) })
 }
 
 func (s *store[Object, ID]) applyEntry(e *entry[ID]) {

@@ -174,3 +174,54 @@ func TestTheBarrierOpensForTheLast(t *testing.T) {
 		t.Errorf("released %q, missing %q", released, b.missing())
 	}
 }
+
+func TestTheVersionIsThatOfWhatIsInTheIndex(t *testing.T) {
+	r := newRecorded(t)
+	version := func() string {
+		if v := r.applied.Load(); v != nil {
+			return *v
+		}
+		return ""
+	}
+	want := func(when, want string) {
+		t.Helper()
+		if got := version(); got != want {
+			t.Errorf("%s, the version is %q, want %q", when, got, want)
+		}
+	}
+	collect(r, declared("a"))
+	want("while a list is streamed", "")
+	if err := r.Replace(collect(r, declared("a")), "10"); err != nil {
+		t.Fatal(err)
+	}
+	want("with the list", "10")
+	r.UpdateResourceVersion("12")
+	want("after a bookmark", "12")
+
+	// What waits in the queue is not there yet.
+	var waiting []func()
+	r.then = func(done func()) { waiting = append(waiting, done) }
+	r.UpdateResourceVersion("13")
+	r.UpdateResourceVersion("14")
+	want("while changes wait", "12")
+	for i, version := range []string{"13", "14"} {
+		waiting[i]()
+		want("when it is their turn", version)
+	}
+}
+
+func TestWhatIsHeldBackHasNoVersion(t *testing.T) {
+	r := newRecorded(t)
+	r.held, r.holding = newBarrier([]string{"apikeys", "secrets"}), true
+	if err := r.Replace(collect(r, declared("a")), "10"); err != nil {
+		t.Fatal(err)
+	}
+	r.UpdateResourceVersion("11")
+	if v := r.applied.Load(); v != nil {
+		t.Errorf("while the index is that of a snapshot, its version is %s", *v)
+	}
+	r.held.arrive("secrets", func() {})
+	if v := r.applied.Load(); v == nil || *v != "11" {
+		t.Errorf("once it is released, the version is %v", v)
+	}
+}

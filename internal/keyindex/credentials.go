@@ -19,6 +19,7 @@ type issue struct {
 	id               keyid.ID
 	generation       int
 	issued, notAfter uint64 // instants
+	foreign          bool
 }
 
 // SetCredential takes note of a credential, new or changed: that of a generation of an ApiKey.
@@ -32,7 +33,7 @@ func (x *Index) SetCredential(c credential.Credential) error {
 		return fmt.Errorf("the credential is left out, because there is no generation %d", c.Generation)
 	}
 	defer x.lock()()
-	x.issue(issue{c.Hash, id, c.Generation, instant(c.IssuedAt), instantOf(c.NotAfter)})
+	x.issue(issue{c.Hash, id, c.Generation, instant(c.IssuedAt), instantOf(c.NotAfter), c.Foreign})
 	return nil
 }
 
@@ -40,11 +41,12 @@ func (x *Index) issue(i issue) {
 	key := x.key(i.id)
 	if known := x.credential(key, i.generation); known != 0 {
 		if c := x.credentials.at(known); x.hashOf(known) == i.hash {
-			if c.issuedAt() == i.issued && c.approvedEnd() == i.notAfter {
+			if c.issuedAt() == i.issued && c.approvedEnd() == i.notAfter && c.foreign() == i.foreign {
 				return
 			}
 			x.changed()
 			// The end was moved. In place, or the key would be unknown for a moment.
+			x.countForeign(i.foreign, c.foreign())
 			x.write(known, key, &i)
 			x.publish(i.hash)
 			return
@@ -53,6 +55,7 @@ func (x *Index) issue(i issue) {
 		key = x.key(i.id) // it may have been let go
 	}
 	x.changed()
+	x.countForeign(i.foreign, false) // first: whoever finds the credential must have looked for it
 	number := x.credentials.take()
 	x.write(number, key, &i)
 	k := x.keys.at(key)
@@ -70,8 +73,18 @@ func (x *Index) write(number, key uint32, i *issue) {
 		for j := range words {
 			c.hash[j].Store(words[j])
 		}
-		c.set(i.issued, i.notAfter, i.generation)
+		c.set(i.issued, i.notAfter, i.generation, i.foreign)
 	})
+}
+
+// countForeign counts a credential that is foreign now, or was before.
+func (x *Index) countForeign(is, was bool) {
+	switch {
+	case is && !was:
+		x.foreign.Add(1)
+	case was && !is:
+		x.foreign.Add(-1)
+	}
 }
 
 // credential finds a generation of a key; 0: there is none.
@@ -119,6 +132,7 @@ func (x *Index) deleteCredential(number uint32) {
 	key, hash := c.key(), x.hashOf(number)
 	x.unlink(key, number)
 	x.disclaim(hash, number)
+	x.countForeign(false, c.foreign())
 	// The slot led here or does no longer; either way this leads nowhere from now on.
 	c.write(0, func() {})
 	x.counts.Credentials--

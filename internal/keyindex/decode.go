@@ -58,8 +58,8 @@ func (d *decoder) item(item byte) error {
 		return nil
 	case itemKey:
 		return d.key()
-	case itemCredential:
-		return d.credential()
+	case itemCredential, itemForeignCredential:
+		return d.credential(item == itemForeignCredential)
 	case itemWorkspace:
 		return decodeObject(d, d.x.SetWorkspace)
 	case itemServiceAccount:
@@ -115,11 +115,9 @@ func (d *decoder) key() error {
 	return nil
 }
 
-func (d *decoder) credential() error {
-	var (
-		i   issue
-		err error
-	)
+func (d *decoder) credential(foreign bool) error {
+	var err error
+	i := issue{foreign: foreign}
 	if i.id, err = d.id(); err != nil {
 		return err
 	}
@@ -200,6 +198,7 @@ func (x *Index) Adopt(other *Index) bool {
 	x.byUID, x.rivals, x.byContent = other.byUID, other.rivals, other.byContent
 	x.workspaces, x.accounts, x.limits = other.workspaces, other.accounts, other.limits
 	x.buckets, x.counts = other.buckets, other.counts
+	x.foreign.Store(other.foreign.Load())
 	// Last: from here on readers find what is in the others.
 	x.table.Store(other.table.Load())
 	return true

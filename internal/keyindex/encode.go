@@ -25,6 +25,7 @@ const (
 	itemWorkspace
 	itemServiceAccount
 	itemKeyLimit
+	itemForeignCredential // written as any credential; a verifier from before there were any refuses it
 )
 
 // Encode writes all that the index holds, for Decode. Keys may change meanwhile, and each is written as
@@ -130,7 +131,11 @@ func (e *encoder) credential(id keyid.ID, c *credentialRecord) {
 	b = binary.AppendUvarint(b, uint64(c.generation()))
 	b = binary.AppendUvarint(b, c.issuedAt())
 	e.buffer = binary.AppendUvarint(b, c.approvedEnd())
-	e.write(itemCredential, e.buffer)
+	item := itemCredential
+	if c.foreign() {
+		item = itemForeignCredential
+	}
+	e.write(item, e.buffer)
 }
 
 func (x *Index) encodeWide(e *encoder) {

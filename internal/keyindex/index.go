@@ -34,6 +34,7 @@ type Index struct {
 	keys        slab[keyRecord]
 	names       texts
 	profiles    slab[profileSlot]
+	foreign     atomic.Int64 // how many credentials are foreign
 
 	wide sync.Mutex // for changes that may touch many profiles; taken before mu
 	mu   sync.Mutex // guards all below, and orders the writing of the above
@@ -103,6 +104,10 @@ func (x *Index) Changes() uint64 { return x.changes.Load() }
 
 // changed must be called before the locks are let go under which the change was made: those are what Encode waits for.
 func (x *Index) changed() { x.changes.Add(1) }
+
+// HasForeign says whether there is any key of another format than Claviger's, so that what is not of that
+// may be worth looking up. It waits for nobody.
+func (x *Index) HasForeign() bool { return x.foreign.Load() > 0 }
 
 // Counts says how many objects the index holds.
 type Counts struct {

@@ -14,6 +14,8 @@ import (
 // not be changed.
 type Entry struct {
 	policy.Record
+	// Foreign says that the credential is that of a key which was brought along.
+	Foreign bool
 	// Limits hold for the key.
 	Limits  []Limit
 	buckets *local.Store
@@ -104,7 +106,7 @@ func (x *Index) look(words *[4]uint64, e *Entry) (found, settled bool) {
 // something changed meanwhile it is not settled: a slow reader could else join scopes of before with a
 // Workspace that was resumed only after they had been narrowed.
 func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) (found, settled bool) {
-	issued, notAfter := c.issuedAt(), c.approvedEnd()
+	issued, notAfter, generation, foreign := c.issuedAt(), c.approvedEnd(), c.generation(), c.foreign()
 	k := x.keys.at(key)
 	keyVersion, profile, whole := k.load()
 	id, place, stated, state, subject := k.id(), k.place(), k.statedEnd(), k.state(), k.subject()
@@ -121,7 +123,10 @@ func (x *Index) join(c *credentialRecord, version uint64, key uint32, e *Entry) 
 	}
 	workspace, account := seen.workspace.value.Load(), seen.accountValue()
 
-	e.Key = policy.Key{ID: id, State: state, ExpiresAt: endOf(stated, notAfter, issued, seen.ttl)}
+	e.Key = policy.Key{
+		ID: id, Generation: uint32(generation), State: state, ExpiresAt: endOf(stated, notAfter, issued, seen.ttl),
+	}
+	e.Foreign = foreign
 	e.Key.Name, e.Key.DisplayName = read(*blocks, place)
 	e.Class, e.Workspace, e.Account = &seen.class, workspace, account
 	e.Limits, e.buckets, e.subject = seen.limits, seen.buckets, subject

@@ -32,6 +32,7 @@ type cluster struct {
 // answer is what the index shall say about a hash, in words that can be compared.
 type answer struct {
 	Key       string // the UID, or empty
+	Issue     string // which generation, and whether it is foreign
 	Workspace string
 	Account   string
 	Scopes    []string
@@ -54,7 +55,7 @@ func (c cluster) answer(h token.Hash) answer {
 	if k == nil {
 		return answer{}
 	}
-	a := answer{Key: string(k.UID)}
+	a := answer{Key: string(k.UID), Issue: fmt.Sprint(oldest.Generation, oldest.Foreign)}
 	w := c.workspaces[k.Spec.WorkspaceRef.Name]
 	var account *v1alpha1.ServiceAccount
 	var ceiling []string
@@ -124,7 +125,10 @@ func ask(x *Index, h token.Hash) answer {
 	if !x.Lookup(h, &entry) {
 		return answer{}
 	}
-	a := answer{Key: entry.Key.ID.String(), Scopes: entry.Scopes("").List(), End: entry.Key.ExpiresAt}
+	a := answer{
+		Key: entry.Key.ID.String(), Issue: fmt.Sprint(entry.Key.Generation, entry.Foreign),
+		Scopes: entry.Scopes("").List(), End: entry.Key.ExpiresAt,
+	}
 	if entry.Workspace != nil {
 		a.Workspace = fmt.Sprint(entry.Class.WorkspaceID, entry.Workspace.Suspended)
 	}
@@ -264,6 +268,7 @@ func drawCredential(t *rapid.T) (string, credential.Credential) {
 		ApiKeyUID:  rapid.SampledFrom(uids("k")).Draw(t, "key"),
 		Generation: rapid.IntRange(1, 2).Draw(t, "generation"),
 		IssuedAt:   now.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "issued")) * time.Hour),
+		Foreign:    rapid.Bool().Draw(t, "foreign"),
 	}
 	return credential.Name(c.ApiKeyUID, c.Generation), c
 }
@@ -394,6 +399,15 @@ func TestAnyHistoryEndsInWhatTheObjectsSay(t *testing.T) {
 }
 
 func compare(t *rapid.T, when string, model cluster, x *Index) {
+	foreign := 0
+	for _, c := range model.credentials {
+		if c.Foreign {
+			foreign++
+		}
+	}
+	if got := x.foreign.Load(); got != int64(foreign) || x.HasForeign() != (foreign > 0) {
+		t.Errorf("%s, %d credentials are foreign, and %d are counted", when, foreign, got)
+	}
 	for i, h := range hashes {
 		if got, want := fmt.Sprintf("%+v", ask(x, h)), fmt.Sprintf("%+v", model.answer(h)); got != want {
 			t.Errorf("%s, hash %d:\n got %s\nwant %s", when, i, got, want)

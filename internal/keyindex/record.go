@@ -40,7 +40,7 @@ type credentialRecord struct {
 	head  // refers to its key; 0: not used
 	hash  [4]atomic.Uint64
 	times atomic.Uint64 // when it was issued, and above that the lower bits of when it ends
-	tail  atomic.Uint64 // the key's next credential, above that its generation, then the rest of the end
+	tail  atomic.Uint64 // the key's next credential, above that its generation, whether it is foreign, and the rest of the end
 }
 
 // keyRecord is an ApiKey that is declared, or that a credential speaks of, in five words.
@@ -58,8 +58,10 @@ const (
 	instantMask    = 1<<instantBits - 1
 	numberBits     = 32
 	numberMask     = 1<<numberBits - 1
-	generationBits = 20
+	generationBits = 19
 	maxGeneration  = 1<<generationBits - 1
+	foreignBit     = 1 << (numberBits + generationBits)
+	endShift       = numberBits + generationBits + 1
 	stateBits      = 2
 	endLowBits     = 64 - instantBits
 	endLowMask     = 1<<endLowBits - 1
@@ -125,19 +127,25 @@ func (c *credentialRecord) key() uint32       { return uint32(c.word.Load()) }
 func (c *credentialRecord) issuedAt() uint64  { return c.times.Load() & instantMask }
 func (c *credentialRecord) nextOfKey() uint32 { return uint32(c.tail.Load()) }
 
+func (c *credentialRecord) foreign() bool { return c.tail.Load()&foreignBit != 0 }
+
 func (c *credentialRecord) generation() int {
 	return int(c.tail.Load() >> numberBits & maxGeneration)
 }
 
 // approvedEnd is an instant.
 func (c *credentialRecord) approvedEnd() uint64 {
-	return c.times.Load()>>instantBits | c.tail.Load()>>(numberBits+generationBits)<<endLowBits
+	return c.times.Load()>>instantBits | c.tail.Load()>>endShift<<endLowBits
 }
 
 // set writes all but the hash, and leaves the next credential as it is.
-func (c *credentialRecord) set(issued, notAfter uint64, generation int) {
+func (c *credentialRecord) set(issued, notAfter uint64, generation int, foreign bool) {
+	tail := c.tail.Load()&numberMask | uint64(generation)<<numberBits | notAfter>>endLowBits<<endShift
+	if foreign {
+		tail |= foreignBit
+	}
 	c.times.Store(issued | notAfter<<instantBits)
-	c.tail.Store(c.tail.Load()&numberMask | uint64(generation)<<numberBits | notAfter>>endLowBits<<(numberBits+generationBits))
+	c.tail.Store(tail)
 }
 
 func (c *credentialRecord) setNext(number uint32) {

@@ -17,9 +17,14 @@ import (
 // takeUp joins an ApiKey with its key material. The workspace is nil where it is missing, which is
 // told elsewhere.
 func (l *loader) takeUp(name types.NamespacedName, key *v1alpha1.ApiKey, workspace *v1alpha1.Workspace) {
-	l.takeUpDelivered(name, key)
+	l.warnOfOperator(name, key)
+	if key.Spec.Source != nil {
+		l.takeUpSource(name, key)
+	} else {
+		l.takeUpDelivered(name, key)
+	}
 	all := l.material[name]
-	if len(all) == 0 && key.Spec.State != v1alpha1.KeyRevoked {
+	if len(all) == 0 && key.Spec.Source == nil && key.Spec.State != v1alpha1.KeyRevoked {
 		l.warn(l.origins["ApiKey "+name.String()], "%s", missingKey(key))
 	}
 	for _, m := range all {
@@ -37,7 +42,7 @@ func (l *loader) takeUp(name types.NamespacedName, key *v1alpha1.ApiKey, workspa
 		}
 		c := credential.Credential{
 			Hash: m.hash, ApiKeyUID: key.UID, ApiKey: name, Generation: m.generation,
-			Hint: m.hint, IssuedAt: issuedAt, NotAfter: end,
+			Hint: m.hint, IssuedAt: issuedAt, NotAfter: end, Foreign: m.foreign,
 		}
 		if over := c.End(&key.Spec); !over.IsZero() {
 			key.Status.ExpiresAt = &metav1.Time{Time: over} // by which it is counted
@@ -76,8 +81,11 @@ func (l *loader) checkMaterial(m *material, key *v1alpha1.ApiKey, workspace *v1a
 		errs = append(errs, field.Forbidden(meta, fmt.Sprintf("the key is not one of the environment %s, which ApiKey %s states", key.Spec.Environment, key.Name)))
 	}
 	if m.issuedAt.IsZero() && key.Spec.State != v1alpha1.KeyRevoked && livesFromIssue(key, workspace) {
-		errs = append(errs, field.Required(m.from.dataPath(dataIssuedAt), fmt.Sprintf(
-			"ApiKey %s may live for a time from when its key was issued: say when, such as 2027-01-31T12:00:00Z", key.Name)))
+		path, text := m.from.dataPath(dataIssuedAt), "ApiKey %s may live for a time from when its key was issued: say when, such as 2027-01-31T12:00:00Z"
+		if m.brought {
+			path, text = meta.Child("creationTimestamp"), "ApiKey %s may live for a time from when it was created: say when, such as 2027-01-31T12:00:00Z"
+		}
+		errs = append(errs, field.Required(path, fmt.Sprintf(text, key.Name)))
 	}
 	return errs
 }

@@ -33,6 +33,8 @@ type material struct {
 	issuedAt   time.Time  // zero: not told
 	notAfter   *time.Time // nil: not told
 	uid        types.UID  // of the ApiKey it was made for; empty: not told
+	brought    bool       // by the ApiKey itself, as its source
+	foreign    bool       // it may be of another format than Claviger's
 }
 
 // secret takes a Secret in. Which of them hold keys shows only when all ApiKeys are known; those
@@ -98,7 +100,7 @@ func (o *object) hashed() (*material, types.NamespacedName, field.ErrorList) {
 		}
 		return &material{
 			from: o, hash: c.Hash, hint: c.Hint, generation: c.Generation,
-			issuedAt: c.IssuedAt, notAfter: c.NotAfter, uid: c.ApiKeyUID,
+			issuedAt: c.IssuedAt, notAfter: c.NotAfter, uid: c.ApiKeyUID, foreign: c.Foreign,
 		}, c.ApiKey, nil
 	}
 	path := o.dataPath(dataSHA256)

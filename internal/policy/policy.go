@@ -26,6 +26,7 @@ type Key struct {
 	ID          keyid.ID // zero: no key
 	Name        string
 	DisplayName string
+	Generation  uint32 // which of the keys that it has had, from 1; zero: not known
 	State       State
 	ExpiresAt   time.Time // zero: never
 }

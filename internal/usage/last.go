@@ -21,6 +21,8 @@ type Last struct {
 	// PassedAt is when a request of it was last allowed; zero: none was. A limit that refused before
 	// that does not any more.
 	PassedAt time.Time
+
+	Generations Generations
 }
 
 // LastOf is what an event tells of its key.
@@ -30,6 +32,7 @@ func LastOf(e *Event) Last {
 		Remaining: e.Remaining, ResetAt: e.ResetAt,
 		BudgetRemaining: e.BudgetRemaining, BudgetResetAt: e.BudgetResetAt,
 	}
+	last.Generations.Add(Generation{e.Generation, e.At})
 	if e.Code == codeValid {
 		last.PassedAt = e.At
 	}
@@ -42,10 +45,14 @@ func (l *Last) Merge(other *Last) {
 	if other.PassedAt.After(passed) {
 		passed = other.PassedAt
 	}
+	generations := l.Generations
+	for _, used := range other.Generations {
+		generations.Add(used)
+	}
 	if l.before(other) {
 		*l = *other
 	}
-	l.PassedAt = passed
+	l.PassedAt, l.Generations = passed, generations
 }
 
 // before says which of two is told of: the newer one, and of two at the same moment the one

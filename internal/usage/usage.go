@@ -9,9 +9,10 @@ import (
 
 // Event is one decision about a known key.
 type Event struct {
-	Key       keyid.ID
-	Workspace string // the ID: namespace/name
-	At        time.Time
+	Key        keyid.ID
+	Generation uint32 // which of its keys was presented, from 1; zero: not known
+	Workspace  string // the ID: namespace/name
+	At         time.Time
 	// Code is the decision, as package policy names it.
 	Code string
 	// Remaining is what the tightest limit had left afterwards, and ResetAt when that limit

@@ -131,12 +131,52 @@ func TestMergingInAnyOrderCountsTheSame(t *testing.T) {
 	})
 }
 
+func drawLast(t *rapid.T) Last {
+	r := NewRollup()
+	for _, e := range rapid.SliceOfN(rapid.Custom(drawEvent), 1, 5).Draw(t, "events") {
+		e.Key = a
+		r.Add(e)
+	}
+	return r.Last[a]
+}
+
+func TestMergingWhatIsKnownOfAKeyIsOrderlessAndHarmless(t *testing.T) {
+	merge := func(one, other Last) Last {
+		one.Merge(&other)
+		return one
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		x, y, z := drawLast(t), drawLast(t), drawLast(t)
+		if merge(x, x) != x {
+			t.Errorf("merged with itself %+v is %+v", x, merge(x, x))
+		}
+		if merge(x, y) != merge(y, x) {
+			t.Errorf("%+v and %+v make a difference in which is first", x, y)
+		}
+		if merge(merge(x, y), z) != merge(x, merge(y, z)) {
+			t.Errorf("%+v, %+v and %+v make a difference in which are first", x, y, z)
+		}
+	})
+}
+
+func TestTheNewestTwoGenerationsAreKnownWithTheirLastUse(t *testing.T) {
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	r := NewRollup()
+	for _, used := range []Generation{{2, at(5)}, {1, at(1)}, {0, at(9)}, {3, at(2)}, {2, at(7)}, {2, at(6)}, {1, at(8)}} {
+		r.Add(Event{Key: a, Generation: used.Number, At: used.UsedAt, Code: "VALID"})
+	}
+	if got, want := r.Last[a].Generations, (Generations{{3, at(2)}, {2, at(7)}}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func drawEvent(t *rapid.T) Event {
 	drawTime := func(label string) time.Time {
 		return start.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, label)) * 30 * time.Minute)
 	}
 	e := Event{
 		Key:             rapid.SampledFrom([]keyid.ID{a, b}).Draw(t, "key"),
+		Generation:      rapid.Uint32Range(0, 4).Draw(t, "generation"),
 		Workspace:       rapid.SampledFrom([]string{"v", "w"}).Draw(t, "workspace"),
 		At:              drawTime("at"),
 		Code:            rapid.SampledFrom([]string{"VALID", "KEY_EXPIRED", "RATE_LIMITED", "QUOTA_EXHAUSTED"}).Draw(t, "code"),

@@ -1,5 +1,5 @@
-// Package adminapi is the verifier's second port: metrics, the usage feeds for the operator,
-// and profiles, over HTTPS and only for those whom Kubernetes knows and allows to get the
+// Package adminapi is the verifier's second port: metrics, the usage feeds and how far it has come, for the
+// operator, and profiles, over HTTPS and only for those whom Kubernetes knows and allows to get the
 // path that they ask for.
 //
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/claviger-dev/claviger/internal/applied"
 	"github.com/claviger-dev/claviger/internal/servingcert"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
@@ -40,6 +41,8 @@ type Server struct {
 	// nobody else reaches.
 	Protect func(http.Handler) http.Handler
 	Usage   Usage
+	// Applied tells how far the verifier has come, which is asked for several times a second.
+	Applied func() applied.Report
 	Metrics prometheus.Gatherer
 	Now     func() time.Time
 	Log     logr.Logger
@@ -95,6 +98,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.HandleFunc("GET "+usagefeed.Path, feed(s, s.Usage.Changes))
 	mux.HandleFunc("GET "+usagefeed.LimitsPath, feed(s, s.Usage.Limits))
+	mux.HandleFunc("GET "+applied.Path, func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Applied()) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -13,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/claviger-dev/claviger/internal/applied"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
@@ -49,7 +50,9 @@ func ask(t *testing.T, usage Usage, method, target string) *httptest.ResponseRec
 	t.Helper()
 	server := &Server{
 		Protect: func(next http.Handler) http.Handler { return next },
-		Usage:   usage, Metrics: prometheus.NewRegistry(), Now: func() time.Time { return now }, Log: logr.Discard(),
+		Usage:   usage, Applied: func() applied.Report {
+			return applied.Report{Verifier: "v1", Versions: map[string]string{"secrets": "12", "apikeys": "11"}}
+		}, Metrics: prometheus.NewRegistry(), Now: func() time.Time { return now }, Log: logr.Discard(),
 	}
 	response := httptest.NewRecorder()
 	server.Handler().ServeHTTP(response, httptest.NewRequest(method, target, nil))
@@ -61,6 +64,14 @@ func TestTheFeedTellsWhatChanged(t *testing.T) {
 	const want = `{"epoch":"e","next":7,"keys":[{"keyID":"a","workspace":"team/shop",` +
 		`"period":{"start":"2026-11-01T00:00:00Z","requests":2,"denied":1},"total":{"requests":5,"denied":1},` +
 		`"remaining":0,"lastUsedAt":"2026-11-21T10:30:00Z"}]}`
+	if got := strings.TrimSpace(response.Body.String()); response.Code != http.StatusOK || got != want {
+		t.Errorf("answered %d %s\nwant 200 %s", response.Code, got, want)
+	}
+}
+
+func TestItTellsHowFarTheVerifierHasCome(t *testing.T) {
+	response := ask(t, counted{}, "GET", applied.Path)
+	const want = `{"verifier":"v1","versions":{"apikeys":"11","secrets":"12"}}`
 	if got := strings.TrimSpace(response.Body.String()); response.Code != http.StatusOK || got != want {
 		t.Errorf("answered %d %s\nwant 200 %s", response.Code, got, want)
 	}

@@ -99,7 +99,7 @@ func (s *Server) ask(x *exchange) (err error) {
 	if s.queryKey != "" {
 		keys = presented.AppendQueryKeys(keys, presented.QueryOf(string(x.in.Path)), s.queryKey)
 	}
-	if x.key, err = presented.KeyOf(keys, x.header(wire.Authorization)); err != nil {
+	if x.key, err = presented.KeyOf(keys, x.header(wire.Authorization), s.foreign); err != nil {
 		return err
 	}
 	q.ID, q.Key = x.requestID(), x.key.Text

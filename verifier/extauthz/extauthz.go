@@ -51,6 +51,7 @@ type Server struct {
 	verifier *verifier.Verifier
 	ready    func() error
 	proxies  presented.Proxies
+	foreign  presented.Foreign
 	queryKey string
 	tls      *tls.Config
 	log      logr.Logger
@@ -68,7 +69,7 @@ const inFlightPerProcessor = 512
 // New makes the door. It fails where its metrics are registered already.
 func New(v *verifier.Verifier, o Options) (*Server, error) {
 	s := &Server{
-		verifier: v, ready: o.Ready, proxies: presented.NewProxies(o.TrustedProxies), queryKey: o.QueryKey,
+		verifier: v, ready: o.Ready, foreign: v.Foreign, proxies: presented.NewProxies(o.TrustedProxies), queryKey: o.QueryKey,
 		tls: o.TLS, log: o.Log, metrics: newMetrics(), now: o.Now, maxInFlight: int64(o.MaxInFlight),
 	}
 	if s.maxInFlight <= 0 {

@@ -13,6 +13,7 @@ import (
 // bearer reads who asks, out of a request that bears a key.
 type bearer struct {
 	proxies presented.Proxies
+	foreign presented.Foreign
 	// parameter of the client's URL that may hold a key; empty: none may, as URLs end up in logs.
 	parameter string
 	// direct says that requests are the client's own, and not a gateway's about them.
@@ -52,7 +53,7 @@ func (b *bearer) key(r *http.Request) (presented.Key, error) {
 	if b.parameter != "" {
 		keys = b.appendURLKeys(keys[:len(keys):len(keys)], r)
 	}
-	return presented.KeyOf(keys, r.Header["Authorization"])
+	return presented.KeyOf(keys, r.Header["Authorization"], b.foreign)
 }
 
 // clientURLs are where gateways put the URL that the client asked for: Traefik and Caddy; nginx,

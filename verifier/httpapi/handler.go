@@ -55,7 +55,7 @@ type handler struct {
 // NewHandler makes the doors. It fails where its metrics are registered already.
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
-		verifier: v, ready: o.Ready, note: o.Note, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), parameter: o.QueryKey},
+		verifier: v, ready: o.Ready, note: o.Note, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), foreign: v.Foreign, parameter: o.QueryKey},
 		log: o.Log, metrics: newMetrics(), gate: newGate(o.MaxInFlight), now: o.Now,
 	}
 	if h.ready == nil {

@@ -56,7 +56,7 @@ type MiddlewareOptions struct {
 func Middleware(v *verifier.Verifier, o MiddlewareOptions) func(http.Handler) http.Handler {
 	m := &middleware{
 		verifier: v, options: o,
-		bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), parameter: o.QueryKey, direct: true},
+		bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), foreign: v.Foreign, parameter: o.QueryKey, direct: true},
 	}
 	if o.Require == nil {
 		m.options.Require = Always(Requirements{})

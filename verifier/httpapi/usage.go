@@ -60,7 +60,7 @@ func (h *handler) reportOne(x *exchange) error {
 		return errNoRequestID
 	}
 	if rp.Key == "" && rp.KeyID.IsZero() {
-		key, err := presented.KeyOf(x.Header["X-Api-Key"], x.Header["Authorization"])
+		key, err := presented.KeyOf(x.Header["X-Api-Key"], x.Header["Authorization"], h.bearer.foreign)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/utils/clock"
 
+	"github.com/claviger-dev/claviger/internal/applied"
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
@@ -163,10 +165,16 @@ func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 		return err
 	}
 	p.admin = &adminapi.Server{
-		CertDir: o.CertDir, Protect: protect, Usage: p.store, Metrics: metrics, Now: time.Now, Log: log,
+		CertDir: o.CertDir, Protect: protect, Usage: p.store, Applied: p.applied(), Metrics: metrics, Now: time.Now, Log: log,
 	}
 	p.adminListener, err = listen("--admin-listen", o.AdminListen)
 	return err
+}
+
+// applied tells how far the verifier has come, under a name that no other process has.
+func (p *process) applied() func() applied.Report {
+	name := rand.Text()
+	return func() applied.Report { return applied.Report{Verifier: name, Versions: p.verifier.Applied()} }
 }
 
 // buildLocalAdmin makes a port for metrics where there is no Kubernetes to say who may read them:

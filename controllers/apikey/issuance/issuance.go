@@ -28,7 +28,7 @@ type Secret struct {
 }
 
 // maxGeneration is far beyond the losses that any key sees, and far from where numbers overflow.
-const maxGeneration = 1_000_000
+const maxGeneration = 500_000
 
 // Observation is all that the decision depends on.
 type Observation struct {

@@ -106,6 +106,19 @@ func Issue(t testing.TB, x *keyindex.Index, name string, edits ...func(*v1alpha1
 	return key.Reveal()
 }
 
+// Bring declares an ApiKey that brings a key along, of whatever format.
+func Bring(t testing.TB, x *keyindex.Index, name, key string, edits ...func(*v1alpha1.ApiKeySpec)) {
+	t.Helper()
+	SetKey(x, name, edits...)
+	err := x.SetCredential(credential.Credential{
+		Hash: token.HashOf(key), ApiKeyUID: Meta("key", name).UID, ApiKey: types.NamespacedName{Namespace: Namespace, Name: name},
+		Generation: 1, IssuedAt: IssuedAt, Foreign: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // SetLimit declares a KeyLimit. A burst of zero is none.
 func SetLimit(x *keyindex.Index, name string, requests int64, per time.Duration, burst int64) {
 	rate := v1alpha1.Rate{Requests: requests, Per: metav1.Duration{Duration: per}}

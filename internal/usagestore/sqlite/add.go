@@ -66,6 +66,7 @@ func (s *Store) Add(ctx context.Context, rollup *usage.Rollup) error {
 type addition struct {
 	seq                  int64 // the newest
 	key, hour, refusalOf *sql.Stmt
+	generation           *sql.Stmt
 }
 
 func newAddition(ctx context.Context, tx *sql.Tx) (*addition, error) {
@@ -73,7 +74,9 @@ func newAddition(ctx context.Context, tx *sql.Tx) (*addition, error) {
 	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM keys").Scan(&a.seq); err != nil {
 		return nil, err
 	}
-	for statement, text := range map[**sql.Stmt]string{&a.key: upsertKey, &a.hour: upsertHour, &a.refusalOf: upsertRefusal} {
+	for statement, text := range map[**sql.Stmt]string{
+		&a.key: upsertKey, &a.hour: upsertHour, &a.refusalOf: upsertRefusal, &a.generation: upsertGeneration,
+	} {
 		var err error
 		if *statement, err = tx.PrepareContext(ctx, text); err != nil {
 			return nil, err
@@ -92,6 +95,9 @@ func (a *addition) add(ctx context.Context, c *change, limits map[string]int64) 
 		c.month.Start.Unix(), c.month.Requests, c.month.Denied, c.last.UsedAt.UnixMilli(),
 		remaining, resetAt, budget, budgetResetAt, millis(c.last.PassedAt), leapAfter.Milliseconds()).Scan(&id)
 	if err != nil {
+		return err
+	}
+	if err := a.used(ctx, id, &c.last.Generations); err != nil {
 		return err
 	}
 	for _, h := range c.hours {

@@ -25,7 +25,8 @@ SELECT keys.seq, key, workspace, requests, keys.denied,
     CASE WHEN month = ?4 THEN month_denied WHEN month < ?4 THEN 0 ELSE (
         SELECT coalesce(sum(count), 0) FROM month_hours CROSS JOIN hours
         WHERE hours.hour = month_hours.hour AND hours.key_id = keys.id AND hours.code <> ?6) END,
-    last_used_ms, remaining, reset_ms, budget_remaining, budget_reset_ms, uid, refusals.code, until_ms
+    last_used_ms, remaining, reset_ms, budget_remaining, budget_reset_ms, uid, refusals.code, until_ms,
+    ` + generationsOfKey + `
 FROM keys
 LEFT JOIN refusals ON refusals.key_id = keys.id AND refusals.limit_id = (
     SELECT limit_id FROM refusals WHERE key_id = keys.id AND ` + exhaustedNow + ` ORDER BY until_ms DESC, limit_id LIMIT 1)
@@ -58,9 +59,10 @@ func scanKey(rows *sql.Rows, start time.Time) (key usagefeed.Key, seq int64, err
 	var lastUsed int64
 	var remaining, reset, budget, budgetReset, until sql.NullInt64
 	var limit, code sql.NullString
+	var generations string
 	if err := rows.Scan(&seq, &key.ID, &key.Workspace, &key.Total.Requests, &key.Total.Denied,
 		&key.Period.Requests, &key.Period.Denied, &lastUsed, &remaining, &reset, &budget, &budgetReset,
-		&limit, &code, &until); err != nil {
+		&limit, &code, &until, &generations); err != nil {
 		return usagefeed.Key{}, 0, err
 	}
 	key.Period.Start = start
@@ -70,7 +72,8 @@ func scanKey(rows *sql.Rows, start time.Time) (key usagefeed.Key, seq int64, err
 	if limit.Valid {
 		key.Exhausted = &usagefeed.Exhausted{Limit: limit.String, Code: code.String, ResetAt: fromMillis(until.Int64)}
 	}
-	return key, seq, nil
+	key.Generations, err = readGenerations(generations)
+	return key, seq, err
 }
 
 // number is nil for NULL.

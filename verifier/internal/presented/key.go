@@ -37,17 +37,30 @@ func (k *Key) add(text string) error {
 	return nil
 }
 
+// Foreign says whether a text is a key that was brought along, whatever it looks like; nil: nothing is. It is asked
+// only where the form does not tell.
+type Foreign func(text string) bool
+
+func (f Foreign) is(text string) bool { return f != nil && f(text) }
+
 // KeyOf finds the key that a request bears: in X-API-Key, in Authorization as Bearer, or as
 // Basic (the base64 of the key, or the key as user or as password). The same key in several places
 // is one key; two different ones are ErrTwoKeys. Keys from the URL, where they are looked for, go
 // with those of X-API-Key.
 //
 // Authorization may also be meant for the service behind the gateway, a user's JWT say. So
-// beside an X-API-Key it counts only if it holds something that looks like a key.
-func KeyOf(apiKeys, authorizations []string) (Key, error) {
+// beside an X-API-Key it counts only if it holds something that looks like a key, or the same key. Whether
+// it is a key of another form must make no difference there: keys could be tried, beside one that is valid.
+func KeyOf(apiKeys, authorizations []string, foreign Foreign) (Key, error) {
 	var key Key
 	for _, value := range apiKeys {
-		// Proxies join repeated headers with commas, which no key holds.
+		// Proxies join repeated headers with commas, which no key of ours holds.
+		if text := strings.TrimSpace(value); strings.IndexByte(text, ',') >= 0 && foreign.is(text) {
+			if err := key.add(text); err != nil {
+				return Key{}, err
+			}
+			continue
+		}
 		for text := range strings.SplitSeq(value, ",") {
 			if err := key.add(strings.TrimSpace(text)); err != nil {
 				return Key{}, err
@@ -56,8 +69,8 @@ func KeyOf(apiKeys, authorizations []string) (Key, error) {
 	}
 	chosen := key.Text != ""
 	for _, value := range authorizations {
-		for _, text := range authorizationKeys(value) {
-			if text == "" || chosen && !LooksLikeKey(text) {
+		for _, text := range authorizationKeys(value, key.Text, foreign) {
+			if text == "" || chosen && text != key.Text && !LooksLikeKey(text) {
 				continue
 			}
 			if err := key.add(text); err != nil {
@@ -69,9 +82,9 @@ func KeyOf(apiKeys, authorizations []string) (Key, error) {
 	return key, nil
 }
 
-// authorizationKeys reads one Authorization header, which holds two keys at most. Schemes other
-// than Bearer and Basic are none of our business and hold no key.
-func authorizationKeys(value string) (keys [2]string) {
+// authorizationKeys reads one Authorization header, which holds two keys at most; known is a key that
+// was found before. Schemes other than Bearer and Basic are none of our business and hold no key.
+func authorizationKeys(value, known string, foreign Foreign) (keys [2]string) {
 	scheme, credentials, _ := strings.Cut(strings.TrimSpace(value), " ")
 	credentials = strings.TrimSpace(credentials)
 	switch {
@@ -79,12 +92,12 @@ func authorizationKeys(value string) (keys [2]string) {
 	case strings.EqualFold(scheme, "Bearer"):
 		keys[0] = credentials
 	case strings.EqualFold(scheme, "Basic"):
-		return basicKeys(credentials)
+		return basicKeys(credentials, known, foreign)
 	}
 	return keys
 }
 
-func basicKeys(credentials string) (keys [2]string) {
+func basicKeys(credentials, known string, foreign Foreign) (keys [2]string) {
 	text, ok := decodeBase64(credentials)
 	if !ok {
 		return [2]string{undecodable}
@@ -104,6 +117,26 @@ func basicKeys(credentials string) (keys [2]string) {
 		keys[1] = password
 	}
 	if keys == [2]string{} {
+		return foreignKeys(text, user, password, known, foreign)
+	}
+	return keys
+}
+
+// foreignKeys finds keys that do not look like one in a user and a password, or in both as a whole: a key of
+// others may have a colon in it.
+func foreignKeys(text, user, password, known string, foreign Foreign) (keys [2]string) {
+	is := func(text string) bool { return text != "" && text == known || foreign.is(text) }
+	switch {
+	case is(text):
+		keys[0] = text
+	case is(user), is(password):
+		if is(user) {
+			keys[0] = user
+		}
+		if is(password) {
+			keys[1] = password
+		}
+	default:
 		keys[0] = undecodable // a user and a password of something else
 	}
 	return keys
