@@ -2,9 +2,9 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -14,6 +14,7 @@ import (
 
 type apiKeys struct {
 	reader
+	asker
 	deletable[*v1alpha1.ApiKey]
 	now func() time.Time
 }
@@ -27,17 +28,26 @@ func (v apiKeys) ValidateCreate(ctx context.Context, key *v1alpha1.ApiKey) (admi
 	if err := v.count(ctx, key, &refs, now); err != nil {
 		return nil, err
 	}
-	if err := refuse("ApiKey", key, validation.ApiKey(key, refs, now)); err != nil {
+	creator, err := trulyCreatedBy(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuse("ApiKey", key, append(creator, validation.ApiKey(key, refs, now)...)); err != nil {
+		return nil, err
+	}
+	if err := v.entitled(ctx, nil, key, refs.Workspace); err != nil {
 		return nil, err
 	}
 	warnings := append(missing(key, refs), endless(key, refs)...)
-	return append(warnings, v.missingLimits(ctx, key.Namespace, key.Spec.LimitRefs, "the key is issued once it does")...), nil
+	warnings = append(warnings, v.missingLimits(ctx, key.Namespace, key.Spec.LimitRefs, "the key is issued once it does")...)
+	return append(warnings, surprises(nil, key)...), nil
 }
 
 func (v apiKeys) ValidateUpdate(ctx context.Context, old, key *v1alpha1.ApiKey) (admission.Warnings, error) {
+	creator := sameCreator(old, key)
 	if key.Spec.State == v1alpha1.KeyRevoked {
 		// Asks for no other object, so that nothing delays a revocation.
-		return nil, refuse("ApiKey", key, validation.ApiKeyUpdate(old, key, validation.References{}, v.now()))
+		return nil, refuse("ApiKey", key, append(creator, validation.ApiKeyUpdate(old, key, validation.References{}, v.now())...))
 	}
 	now := v.now()
 	refs, err := v.references(ctx, key)
@@ -49,13 +59,35 @@ func (v apiKeys) ValidateUpdate(ctx context.Context, old, key *v1alpha1.ApiKey) 
 			return nil, err
 		}
 	}
-	if err := refuse("ApiKey", key, validation.ApiKeyUpdate(old, key, refs, now)); err != nil {
+	if err := refuse("ApiKey", key, append(creator, validation.ApiKeyUpdate(old, key, refs, now)...)); err != nil {
 		return nil, err
 	}
-	if len(endless(old, refs)) > 0 {
-		return nil, nil
+	if err := v.entitled(ctx, old, key, refs.Workspace); err != nil {
+		return nil, err
 	}
-	return endless(key, refs), nil
+	warnings := surprises(old, key)
+	if len(endless(old, refs)) > 0 {
+		return warnings, nil
+	}
+	return append(warnings, endless(key, refs)...), nil
+}
+
+// entitled refuses what the one who asks may not give: scopes beyond his own, where the workspace requires
+// that, and personal tokens of others. Old is nil where the key is new.
+func (v apiKeys) entitled(ctx context.Context, old, key *v1alpha1.ApiKey, workspace *v1alpha1.Workspace) error {
+	var errs field.ErrorList
+	if old == nil || validation.KeyChangesHands(old, key) {
+		forbidden, err := v.mayActFor(ctx, key)
+		if err != nil {
+			return err
+		}
+		errs = forbidden
+	}
+	forbidden, err := v.mayGrant(ctx, key.Namespace, workspace, validation.GivenToKey(old, key))
+	if err != nil {
+		return err
+	}
+	return refuse("ApiKey", key, append(errs, forbidden...))
 }
 
 func (v apiKeys) references(ctx context.Context, key *v1alpha1.ApiKey) (refs validation.References, err error) {
@@ -76,30 +108,31 @@ func (v apiKeys) references(ctx context.Context, key *v1alpha1.ApiKey) (refs val
 // count asks for the numbers of other keys where there is a maximum.
 func (v apiKeys) count(ctx context.Context, key *v1alpha1.ApiKey, refs *validation.References, now time.Time) (err error) {
 	if w := refs.Workspace; w != nil && w.Spec.Keys.MaxKeys != nil {
-		refs.KeysInWorkspace, err = v.countOthers(ctx, key, fieldindex.ApiKeyWorkspace, w.Name, now)
+		refs.KeysInWorkspace, err = v.countOthers(ctx, key, fieldindex.ApiKeyWorkspace, w.Name,
+			func(other *v1alpha1.ApiKey) bool { return validation.Counts(other, now) })
 	}
 	if a := refs.ServiceAccount; a != nil && err == nil {
-		refs.KeysOfAccount, err = v.countOthers(ctx, key, fieldindex.ApiKeyServiceAccount, a.Name, now)
+		refs.KeysOfAccount, err = v.countOfAccount(ctx, key, a, now)
+	}
+	if isPersonal(key) && err == nil {
+		refs.KeysOfUser, err = v.countOthers(ctx, key, fieldindex.ApiKeyUser, string(key.Spec.Entity.ID), func(other *v1alpha1.ApiKey) bool {
+			return other.Spec.WorkspaceRef == key.Spec.WorkspaceRef && validation.Counts(other, now)
+		})
 	}
 	return err
 }
 
-func missing(key *v1alpha1.ApiKey, refs validation.References) (warnings admission.Warnings) {
-	if refs.Workspace == nil {
-		warnings = append(warnings, fmt.Sprintf(
-			"Workspace %q does not exist yet: the key is issued once it does", key.Spec.WorkspaceRef.Name))
+// countOfAccount keeps a place for the account's token, which is a key of the account's name and may be yet to
+// come.
+func (v apiKeys) countOfAccount(ctx context.Context, key *v1alpha1.ApiKey, account *v1alpha1.ServiceAccount, now time.Time) (int, error) {
+	hasToken := key.Name == account.Name
+	count, err := v.countOthers(ctx, key, fieldindex.ApiKeyServiceAccount, account.Name, func(other *v1alpha1.ApiKey) bool {
+		counts := validation.Counts(other, now)
+		hasToken = hasToken || counts && other.Name == account.Name
+		return counts
+	})
+	if account.Spec.Token != nil && !hasToken {
+		count++
 	}
-	if ref := key.Spec.ServiceAccountRef; ref != nil && refs.ServiceAccount == nil {
-		warnings = append(warnings, fmt.Sprintf(
-			"ServiceAccount %q (of keys.claviger.dev) does not exist yet: the key is issued once it does", ref.Name))
-	}
-	return warnings
-}
-
-func endless(key *v1alpha1.ApiKey, refs validation.References) admission.Warnings {
-	if refs.Workspace == nil || key.Spec.State == v1alpha1.KeyRevoked ||
-		validation.ApprovedEnd(key, refs.Workspace, refs.IssuedAt) != nil {
-		return nil
-	}
-	return admission.Warnings{"the key never expires: set ttl or expiresAt, or a defaultTTL in its Workspace"}
+	return count, err
 }

@@ -37,6 +37,8 @@ const (
 	AdminServiceName = "claviger-verifier-admin"
 	// ConfigurationName is the ValidatingWebhookConfiguration that is told whom to trust.
 	ConfigurationName = "claviger-validating-webhook"
+	// MutatingConfigurationName is the MutatingWebhookConfiguration that is told the same.
+	MutatingConfigurationName = "claviger-mutating-webhook"
 
 	fieldOwner = "claviger-certificates"
 
@@ -97,10 +99,12 @@ func AddCertRotation(mgr manager.Manager, o CertOptions) (ready <-chan struct{},
 		WatchesRawSource(source.Kind(shared.GetCache(), &corev1.Secret{}, always[*corev1.Secret](c))).
 		WatchesRawSource(source.Kind(shared.GetCache(), &admissionregistrationv1.ValidatingWebhookConfiguration{},
 			always[*admissionregistrationv1.ValidatingWebhookConfiguration](c))).
+		WatchesRawSource(source.Kind(shared.GetCache(), &admissionregistrationv1.MutatingWebhookConfiguration{},
+			always[*admissionregistrationv1.MutatingWebhookConfiguration](c))).
 		Complete(c)
 }
 
-// certCluster reads the one Secret and the one configuration, and nothing besides.
+// certCluster reads the one Secret and the two configurations, and nothing besides.
 func certCluster(mgr manager.Manager, o CertOptions) (cluster.Cluster, error) {
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
@@ -119,6 +123,7 @@ func certCluster(mgr manager.Manager, o CertOptions) (cluster.Cluster, error) {
 				Namespaces: map[string]cache.Config{o.Namespace: {FieldSelector: named(o.SecretName)}},
 			},
 			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: named(ConfigurationName)},
+			&admissionregistrationv1.MutatingWebhookConfiguration{}:   {Field: named(MutatingConfigurationName)},
 		}
 	})
 }
@@ -150,7 +155,7 @@ func always[T client.Object](c *certificates) handler.TypedEventHandler[T, recon
 	})
 }
 
-// Reconcile brings Secret, configuration and files into line.
+// Reconcile brings Secret, configurations and files into line.
 func (c *certificates) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	data, err := c.shared(ctx, request.NamespacedName)
 	if err == nil {
@@ -205,22 +210,42 @@ func (c *certificates) shared(ctx context.Context, at client.ObjectKey) (map[str
 
 // trust tells the API server which certificates of the webhook to accept.
 func (c *certificates) trust(ctx context.Context, bundle []byte) error {
-	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	err := c.client.Get(ctx, client.ObjectKey{Name: ConfigurationName}, configuration)
+	mutating := &admissionregistrationv1.MutatingWebhookConfiguration{}
+	err := c.tell(ctx, MutatingConfigurationName, mutating, bundle, func(each func(*admissionregistrationv1.WebhookClientConfig)) {
+		for i := range mutating.Webhooks {
+			each(&mutating.Webhooks[i].ClientConfig)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	// The last, so that who sees it here need not look there.
+	validating := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	return c.tell(ctx, ConfigurationName, validating, bundle, func(each func(*admissionregistrationv1.WebhookClientConfig)) {
+		for i := range validating.Webhooks {
+			each(&validating.Webhooks[i].ClientConfig)
+		}
+	})
+}
+
+// tell puts the bundle into each of a configuration's webhooks.
+func (c *certificates) tell(ctx context.Context, name string, configuration client.Object, bundle []byte,
+	webhooks func(each func(*admissionregistrationv1.WebhookClientConfig))) error {
+	err := c.client.Get(ctx, client.ObjectKey{Name: name}, configuration)
 	if apierrors.IsNotFound(err) {
 		// It may come later, which is an event.
-		log.FromContext(ctx).Info("There is no ValidatingWebhookConfiguration, so nobody asks the webhook", "name", ConfigurationName)
+		log.FromContext(ctx).Info("There is no webhook configuration of this name, so nobody asks that webhook", "name", name)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	changed := false
-	for i := range configuration.Webhooks {
-		if at := &configuration.Webhooks[i].ClientConfig; !bytes.Equal(at.CABundle, bundle) {
+	webhooks(func(at *admissionregistrationv1.WebhookClientConfig) {
+		if !bytes.Equal(at.CABundle, bundle) {
 			at.CABundle, changed = bundle, true
 		}
-	}
+	})
 	if !changed {
 		return nil
 	}

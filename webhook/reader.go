@@ -3,14 +3,12 @@ package webhook
 import (
 	"context"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/validation"
 )
 
 // reader gathers what the rules must know of other objects.
@@ -52,17 +50,17 @@ func (r reader) serviceAccount(ctx context.Context, namespace, name string) (*v1
 	return account, nil
 }
 
-// countOthers counts the keys besides this one that an index finds and that count towards a maximum.
-func (r reader) countOthers(ctx context.Context, key *v1alpha1.ApiKey, index, value string, now time.Time) (int, error) {
+// countOthers counts the keys besides this one that an index finds and that are wanted.
+func (r reader) countOthers(ctx context.Context, key client.Object, index, value string, wanted func(*v1alpha1.ApiKey) bool) (int, error) {
 	var list v1alpha1.ApiKeyList
-	err := r.cached.List(ctx, &list, client.InNamespace(key.Namespace),
+	err := r.cached.List(ctx, &list, client.InNamespace(key.GetNamespace()),
 		client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy) // they are only looked at
 	if err != nil {
 		return 0, unavailable("the other ApiKeys of "+value, err)
 	}
 	count := 0
 	for i := range list.Items {
-		if other := &list.Items[i]; other.Name != key.Name && validation.Counts(other, now) {
+		if other := &list.Items[i]; other.Name != key.GetName() && wanted(other) {
 			count++
 		}
 	}

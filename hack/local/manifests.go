@@ -56,7 +56,7 @@ func install(ctx context.Context, admin client.Client, manifests []*unstructured
 		if notHere[object.GetKind()] {
 			continue
 		}
-		if object.GetKind() == "ValidatingWebhookConfiguration" {
+		if kind := object.GetKind(); kind == "ValidatingWebhookConfiguration" || kind == "MutatingWebhookConfiguration" {
 			if err := callByURL(object, ports[webhookPort]); err != nil {
 				return err
 			}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -335,24 +334,5 @@ func TestWarnsOfAKeyWithoutAnEnd(t *testing.T) {
 	}
 	if given.has(warning) {
 		t.Error("warned again of what did not change")
-	}
-}
-
-func TestDeletingIsNeverRefused(t *testing.T) {
-	const ns = "deleting"
-	newNamespace(t, ns)
-	objects := []client.Object{
-		key(ns, "k"), account(ns, "robot"), workspace(ns, "shop", v1alpha1.KeyPolicy{}),
-		&v1alpha1.KeyLimit{ObjectMeta: meta(ns, "minute"), Spec: v1alpha1.KeyLimitSpec{Rates: []v1alpha1.Rate{{Requests: 1, Per: *hours(1)}}}},
-	}
-	create(t, objects...)
-	// The workspace first, though a key and an account refer to it.
-	for i := range objects {
-		if err := admin.Delete(t.Context(), objects[len(objects)-1-i]); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := admin.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}); err != nil {
-		t.Error(err)
 	}
 }

@@ -14,12 +14,10 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/webhook"
 )
 
 // settled returns once the Secret, the API server and both replicas agree on one certificate
@@ -47,7 +45,9 @@ func settled(t *testing.T, before []byte) (secret *corev1.Secret) {
 				return fmt.Errorf("replica %d: %w", i, err)
 			}
 		}
-		return admin.Create(t.Context(), workspace("default", "probe", v1alpha1.KeyPolicy{}), client.DryRunAll)
+		return errors.Join(
+			admin.Create(t.Context(), workspace("default", "probe", v1alpha1.KeyPolicy{}), client.DryRunAll),
+			admin.Create(t.Context(), key("default", "probe"), client.DryRunAll))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,15 +57,15 @@ func settled(t *testing.T, before []byte) (secret *corev1.Secret) {
 
 // trusted is what the API server accepts from each of the webhooks.
 func trusted(ctx context.Context) (bundle []byte, err error) {
-	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := admin.Get(ctx, client.ObjectKey{Name: webhook.ConfigurationName}, configuration); err != nil {
+	c, err := readConfigurations(ctx)
+	if err != nil {
 		return nil, err
 	}
-	bundle = configuration.Webhooks[0].ClientConfig.CABundle
-	for _, w := range configuration.Webhooks {
-		if !bytes.Equal(w.ClientConfig.CABundle, bundle) {
-			return nil, fmt.Errorf("webhook %s is trusted by another authority", w.Name)
+	for i, at := range c.clients() {
+		if i > 0 && !bytes.Equal(at.CABundle, bundle) {
+			return nil, fmt.Errorf("webhook %d is trusted by another authority", i)
 		}
+		bundle = at.CABundle
 	}
 	return bundle, nil
 }
@@ -145,14 +145,14 @@ func TestALostSecretIsMadeAgain(t *testing.T) {
 // Whoever applies the manifests anew may take the operator's part out of them.
 func TestTheAPIServerIsToldAgain(t *testing.T) {
 	settled(t, nil)
-	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := admin.Get(t.Context(), client.ObjectKey{Name: webhook.ConfigurationName}, configuration); err != nil {
+	c, err := readConfigurations(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range configuration.Webhooks {
-		configuration.Webhooks[i].ClientConfig.CABundle = nil
+	for _, at := range c.clients() {
+		at.CABundle = nil
 	}
-	if err := admin.Update(t.Context(), configuration); err != nil {
+	if err := c.update(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	settled(t, nil)

@@ -3,6 +3,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -108,7 +110,8 @@ func start(ctx context.Context, running *sync.WaitGroup) (err error) {
 			return err
 		}
 	}
-	return nil
+	// What the API server was told it takes up a moment later.
+	return until(ctx, func() error { return admin.Create(ctx, key("default", "probe"), client.DryRunAll) })
 }
 
 // A replica is one operator, with nothing in it but its webhook.
@@ -164,23 +167,53 @@ func newManager(identity *rest.Config, s *webhook.Server) (ctrl.Manager, error) 
 	})
 }
 
-// configure installs the product's own configuration, but for how to reach the webhook: there is
+// configure installs the product's own configurations, but for how to reach the webhook: there is
 // no Service here.
 func configure(ctx context.Context, port int) error {
 	text, err := os.ReadFile(filepath.Join(controlplane.RepositoryRoot(), "config", "webhook", "manifests.yaml"))
 	if err != nil {
 		return err
 	}
-	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := yaml.Unmarshal(text, configuration); err != nil {
+	validating, mutating, found := bytes.Cut(text, []byte("\n---\n"))
+	if !found {
+		return errors.New("config/webhook/manifests.yaml does not hold two configurations")
+	}
+	c := configurations{}
+	if err := errors.Join(yaml.UnmarshalStrict(validating, &c.validating), yaml.UnmarshalStrict(mutating, &c.mutating)); err != nil {
 		return err
 	}
-	for i := range configuration.Webhooks {
-		at := &configuration.Webhooks[i].ClientConfig
+	for _, at := range c.clients() {
 		url := fmt.Sprintf("https://localhost:%d%s", port, *at.Service.Path)
 		at.URL, at.Service = &url, nil
 	}
-	return admin.Create(ctx, configuration)
+	return errors.Join(admin.Create(ctx, &c.validating), admin.Create(ctx, &c.mutating))
+}
+
+// configurations are the two that say who asks the webhook.
+type configurations struct {
+	validating admissionregistrationv1.ValidatingWebhookConfiguration
+	mutating   admissionregistrationv1.MutatingWebhookConfiguration
+}
+
+func readConfigurations(ctx context.Context) (c configurations, err error) {
+	return c, errors.Join(
+		admin.Get(ctx, client.ObjectKey{Name: webhook.ConfigurationName}, &c.validating),
+		admin.Get(ctx, client.ObjectKey{Name: webhook.MutatingConfigurationName}, &c.mutating))
+}
+
+// clients is how each of the webhooks is reached.
+func (c *configurations) clients() (all []*admissionregistrationv1.WebhookClientConfig) {
+	for i := range c.validating.Webhooks {
+		all = append(all, &c.validating.Webhooks[i].ClientConfig)
+	}
+	for i := range c.mutating.Webhooks {
+		all = append(all, &c.mutating.Webhooks[i].ClientConfig)
+	}
+	return all
+}
+
+func (c *configurations) update(ctx context.Context) error {
+	return errors.Join(admin.Update(ctx, &c.validating), admin.Update(ctx, &c.mutating))
 }
 
 // until tries again until there is no error.
@@ -211,6 +244,56 @@ func asUser(t *testing.T) (client.Client, *warnings) {
 		t.Fatal(err)
 	}
 	return c, given
+}
+
+// as is a client of another user, who is in no group but the one of all users.
+func as(t *testing.T, user string) client.Client {
+	t.Helper()
+	config := rest.CopyConfig(plane.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// bind gives users a cluster role in a namespace.
+func bind(t *testing.T, namespace, clusterRole string, users ...string) {
+	t.Helper()
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "test-"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterRole},
+	}
+	for _, user := range users {
+		binding.Subjects = append(binding.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: "User", Name: user})
+	}
+	if err := admin.Create(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// allowEverywhere makes a cluster role and gives it to users in the whole cluster.
+func allowEverywhere(t *testing.T, name string, rule rbacv1.PolicyRule, user string) {
+	t.Helper()
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+	}
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule}}
+	if err := errors.Join(admin.Create(t.Context(), role), admin.Create(t.Context(), binding)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// allow makes a cluster role, forgotten with the control plane, and gives it to users in a namespace.
+func allow(t *testing.T, namespace, name string, rule rbacv1.PolicyRule, users ...string) {
+	t.Helper()
+	if err := admin.Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule}}); err != nil {
+		t.Fatal(err)
+	}
+	bind(t, namespace, name, users...)
 }
 
 type warnings struct{ texts []string }
