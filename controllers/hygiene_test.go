@@ -96,7 +96,7 @@ func TestAnUnusedKeyIsToldOfOnceUsageIsKnown(t *testing.T) {
 	create(t, key)
 	d := newDirect(operator)
 	known := time.Time{}
-	d.UsageKnownUntil = func() time.Time { return known }
+	d.UsageKnownUntil = func(string) time.Time { return known }
 	d.settle(t, key)
 	start := d.clock.Now()
 	d.clock.SetTime(start.Add(31 * day))

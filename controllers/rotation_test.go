@@ -178,7 +178,7 @@ func TestAnOverlapEndsEarlyOnlyOnceTheKeyIsKnownToBeUnused(t *testing.T) {
 	create(t, key)
 	d := newDirect(operator)
 	known := time.Time{}
-	d.UsageKnownUntil = func() time.Time { return known }
+	d.UsageKnownUntil = func(string) time.Time { return known }
 	d.settle(t, key)
 	regenerate(t, key, "1")
 	d.settle(t, key)

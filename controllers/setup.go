@@ -12,6 +12,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -35,6 +36,9 @@ type Options struct {
 	Namespace string
 	// Clock is the real one where it is nil.
 	Clock clock.PassiveClock
+	// Propagation and UsageKnownUntil are as those of apikey.Reconciler.
+	Propagation     apikey.Propagation
+	UsageKnownUntil func(keyID string) time.Time
 	// MaxConcurrentReconciles of ApiKeys; 16 where it is 0.
 	MaxConcurrentReconciles int
 }
@@ -62,13 +66,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Writer:    writer,
 		Events:    mgr.GetEventRecorder(Reporter),
 		Clock:     o.Clock,
+
+		Propagation: o.Propagation, UsageKnownUntil: o.UsageKnownUntil,
 	}
 	if err := keys.SetupWithManager(ctx, mgr, hashed, o.MaxConcurrentReconciles); err != nil {
 		return err
 	}
 	for _, reconciler := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&workspace.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
-		&serviceaccount.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
+		&serviceaccount.Reconciler{Cached: cached, Live: mgr.GetAPIReader(), Writer: writer, Clock: o.Clock},
 		&keylimit.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
 	} {
 		if err := reconciler.SetupWithManager(mgr); err != nil {

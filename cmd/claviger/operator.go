@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/claviger-dev/claviger/controllers"
+	"github.com/claviger-dev/claviger/controllers/propagation"
 	"github.com/claviger-dev/claviger/controllers/usage"
 	"github.com/claviger-dev/claviger/internal/fieldindex"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
@@ -27,7 +28,8 @@ type operatorFlags struct {
 	webhookPort                int
 	certDir, certSecret, certs string
 	webhookDNSNames            []string
-	verifierURL, verifierCA    string
+	verifierURLs               []string
+	verifierCA                 string
 	verifierToken              string
 	usageInterval              time.Duration
 	usageWritesPerSecond       float64
@@ -57,7 +59,8 @@ func operatorCommand() *cobra.Command {
 	flags.StringVar(&f.certSecret, "cert-secret", "claviger-certs", "Secret in the operator's namespace that the certificates are kept in")
 	flags.StringVar(&f.certs, "certs", certsSelf, "who makes the certificates: self, or external where cert-manager or somebody else mounts them into --cert-dir")
 	flags.StringSliceVar(&f.webhookDNSNames, "webhook-dns-names", nil, "further DNS names for the certificate, comma separated")
-	flags.StringVar(&f.verifierURL, "verifier-url", "https://claviger-verifier-admin.claviger-system.svc:8443", "the verifier's protected port, where usage is read; empty: usage is not shown in the status of keys and limits")
+	flags.StringSliceVar(&f.verifierURLs, "verifier-url", []string{"https://claviger-verifier-admin.claviger-system.svc:8443"},
+		"the verifiers' protected ports, comma separated: each address of each is asked how far it has come, and usage is read from the first; empty: neither usage nor how far a revocation has come is shown")
 	flags.StringVar(&f.verifierCA, "verifier-ca", "", "file with the authority of the verifier's certificate (default <cert-dir>/ca.crt)")
 	flags.StringVar(&f.verifierToken, "verifier-token-file", "/var/run/secrets/claviger.dev/verifier/token", "file with a token of the operator's service account for the audience "+usagefeed.Audience+", to show to the verifier")
 	flags.DurationVar(&f.usageInterval, "usage-interval", 10*time.Second, "how often to read usage from the verifier")
@@ -83,13 +86,14 @@ func runOperator(ctx context.Context, f operatorFlags) error {
 	if err := fieldindex.Register(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Options{Namespace: f.namespace}); err != nil {
+	options := controllers.Options{Namespace: f.namespace}
+	if err := setUpVerifiers(mgr, f, &options); err != nil {
+		return err
+	}
+	if err := controllers.Setup(ctx, mgr, options); err != nil {
 		return err
 	}
 	if err := setUpWebhook(mgr, f); err != nil {
-		return err
-	}
-	if err := setUpUsage(mgr, f); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
@@ -121,20 +125,38 @@ func setUpWebhook(mgr ctrl.Manager, f operatorFlags) error {
 	return mgr.AddReadyzCheck("webhook", webhook.ReadyCheck(mgr.GetWebhookServer(), certsReady))
 }
 
-func setUpUsage(mgr ctrl.Manager, f operatorFlags) error {
-	if f.verifierURL == "" {
+// setUpVerifiers adds what asks the verifiers, and tells the controllers of it.
+func setUpVerifiers(mgr ctrl.Manager, f operatorFlags, o *controllers.Options) error {
+	if len(f.verifierURLs) == 0 {
 		return nil
 	}
 	if f.verifierCA == "" {
 		f.verifierCA = filepath.Join(f.certDir, "ca.crt")
 	}
+	verifiers, err := propagation.New(propagation.Options{
+		VerifierURLs: f.verifierURLs, CAFile: f.verifierCA, TokenFile: f.verifierToken,
+		Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("propagation"),
+	})
+	if err != nil {
+		return err
+	}
 	writeBack, err := usage.New(usage.Options{
 		Client: mgr.GetClient(), Informers: mgr.GetCache(), Events: mgr.GetEventRecorder(controllers.Reporter),
-		VerifierURL: f.verifierURL, CAFile: f.verifierCA, TokenFile: f.verifierToken,
+		VerifierURL: f.verifierURLs[0], CAFile: f.verifierCA, TokenFile: f.verifierToken,
 		Interval: f.usageInterval, WritesPerSecond: f.usageWritesPerSecond,
 		Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("usage"),
 	})
 	if err != nil {
+		return err
+	}
+	o.Propagation = verifiers
+	o.UsageKnownUntil = func(keyID string) time.Time {
+		if !verifiers.Alone() {
+			return time.Time{} // the others count usage that is read by nobody
+		}
+		return writeBack.KnownUntilOf(keyID)
+	}
+	if err := mgr.Add(verifiers); err != nil {
 		return err
 	}
 	return mgr.Add(writeBack)

@@ -42,8 +42,9 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	// Propagation knows how far the verifiers have come; nil: nobody does, and nothing waits for them.
 	Propagation Propagation
-	// UsageKnownUntil is until when every use of a key shows in its status, zero where that is not known; nil: never.
-	UsageKnownUntil func() time.Time
+	// UsageKnownUntil is until when every use of a key, by its ID, shows in its status, zero where that is not known;
+	// nil: never.
+	UsageKnownUntil func(keyID string) time.Time
 
 	memory memory
 }
@@ -105,9 +106,6 @@ func (r *Reconciler) failed(ctx context.Context, s *scope, err error) (reconcile
 // open begins a scope with what the caches hold.
 func (r *Reconciler) open(ctx context.Context, name client.ObjectKey) (*scope, error) {
 	s := &scope{name: name, now: r.Clock.Now(), verifiers: r.Propagation}
-	if r.UsageKnownUntil != nil {
-		s.usageKnownUntil = r.UsageKnownUntil()
-	}
 	var err error
 	if s.hashed, err = r.hashedSecrets(ctx, name); err != nil {
 		return nil, err
@@ -119,6 +117,9 @@ func (r *Reconciler) open(ctx context.Context, name client.ObjectKey) (*scope, e
 		return s, nil
 	case err != nil:
 		return nil, err
+	}
+	if r.UsageKnownUntil != nil {
+		s.usageKnownUntil = r.UsageKnownUntil(string(key.UID))
 	}
 	s.cachedVersion = key.ResourceVersion
 	s.setKey(key)

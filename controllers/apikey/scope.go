@@ -26,7 +26,7 @@ type scope struct {
 
 	// verifiers is nil where nobody knows how far they have come.
 	verifiers Propagation
-	// usageKnownUntil is until when every use of a key shows in its status; zero: that is not known.
+	// usageKnownUntil is until when every use of the key shows in its status; zero: that is not known.
 	usageKnownUntil time.Time
 
 	references references

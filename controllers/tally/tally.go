@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
+	"github.com/claviger-dev/claviger/internal/validation"
 )
 
 // Tally is what was counted.
@@ -36,6 +37,9 @@ func count(keys []v1alpha1.ApiKey, now time.Time) (t Tally) {
 		key := &keys[i]
 		end := key.Status.ExpiresAt
 		t.Counts.Total++
+		if key.Status.Legacy && validation.Counts(key, now) {
+			t.Counts.Legacy++
+		}
 		switch {
 		case key.Spec.State == v1alpha1.KeyRevoked:
 			t.Counts.Revoked++
@@ -59,6 +63,6 @@ func Changed() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		old, key := e.ObjectOld.(*v1alpha1.ApiKey), e.ObjectNew.(*v1alpha1.ApiKey)
 		return old.UID != key.UID || old.Spec.State != key.Spec.State || old.Status.State != key.Status.State ||
-			!old.Status.ExpiresAt.Equal(key.Status.ExpiresAt)
+			!old.Status.ExpiresAt.Equal(key.Status.ExpiresAt) || old.Status.Legacy != key.Status.Legacy
 	}}
 }

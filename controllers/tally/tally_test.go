@@ -18,18 +18,22 @@ func TestCount(t *testing.T) {
 		}
 		return k
 	}
+	legacy := func(k v1alpha1.ApiKey) v1alpha1.ApiKey {
+		k.Status.Legacy = true
+		return k
+	}
 	got := count([]v1alpha1.ApiKey{
-		key(v1alpha1.KeyActive, "Active", 0),
+		legacy(key(v1alpha1.KeyActive, "Active", 0)),
 		key(v1alpha1.KeyActive, "Active", time.Hour),
-		key(v1alpha1.KeyActive, "Active", -time.Second), // its own status is behind
-		key(v1alpha1.KeyDisabled, "Disabled", 0),
+		key(v1alpha1.KeyActive, "Active", -time.Second),  // its own status is behind
+		legacy(key(v1alpha1.KeyDisabled, "Disabled", 0)), // it can work again
 		key(v1alpha1.KeyDisabled, "Disabled", 2*time.Minute),
-		key(v1alpha1.KeyActive, "WorkspaceSuspended", -time.Hour),
+		legacy(key(v1alpha1.KeyActive, "WorkspaceSuspended", -time.Hour)),
 		key(v1alpha1.KeyActive, "Pending", 0),
 		key(v1alpha1.KeyRevoked, "Active", time.Minute), // its own status is behind
-		key(v1alpha1.KeyRevoked, "Revoked", -time.Hour),
+		legacy(key(v1alpha1.KeyRevoked, "Revoked", -time.Hour)),
 	}, now)
-	want := Tally{v1alpha1.KeyCounts{Total: 9, Active: 2, Expired: 2, Revoked: 2}, 2 * time.Minute}
+	want := Tally{v1alpha1.KeyCounts{Total: 9, Active: 2, Expired: 2, Revoked: 2, Legacy: 2}, 2 * time.Minute}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -19,6 +19,8 @@ type cursor[Item any] struct {
 	read  func(ctx context.Context, after int64) (page[Item], error)
 	epoch string
 	after int64
+	// whole says that the last reading began at the beginning.
+	whole bool
 
 	// again says that a status lost what the feed has told before.
 	again      atomic.Bool
@@ -40,6 +42,7 @@ func (c *cursor[Item]) readAll(ctx context.Context, now time.Time, observe func(
 		c.after, c.mayRestart = 0, now.Add(restartEvery)
 	}
 	restarted := false
+	c.whole = c.after == 0
 	for {
 		p, err := c.read(ctx, c.after)
 		switch {
@@ -49,7 +52,7 @@ func (c *cursor[Item]) readAll(ctx context.Context, now time.Time, observe func(
 			if restarted {
 				return errEpochs
 			}
-			c.epoch, c.after, restarted = p.epoch, 0, true
+			c.epoch, c.after, restarted, c.whole = p.epoch, 0, true, true
 			continue
 		case p.next < c.after:
 			return errBackwards

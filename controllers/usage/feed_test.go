@@ -153,52 +153,6 @@ func TestTheFeedOfLimitsIsReadLikeThatOfKeys(t *testing.T) {
 	}
 }
 
-func TestTheTokenIsTheOneThatTheFileHolds(t *testing.T) {
-	var got string
-	f := verifier(t, "mounted", func(w http.ResponseWriter, r *http.Request) {
-		got = r.Header.Get("Authorization")
-		writePage(w, usagefeed.Page{})
-	})
-	if _, err := f.keys(context.Background(), 0); err != nil || got != "Bearer mounted" {
-		t.Errorf("sent %q, %v", got, err)
-	}
-}
-
-func TestTheTokenDoesNotFollowARedirect(t *testing.T) {
-	reached := false
-	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
-	defer elsewhere.Close()
-	f := verifier(t, "secret", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
-	})
-	if _, err := f.keys(context.Background(), 0); err == nil || reached {
-		t.Errorf("redirected: %v, %v", reached, err)
-	}
-}
-
-func TestARenewedAuthorityIsTrustedWithoutARestart(t *testing.T) {
-	answer := func(w http.ResponseWriter, _ *http.Request) { writePage(w, usagefeed.Page{Epoch: "e"}) }
-	f := verifier(t, "token", answer)
-	right, err := os.ReadFile(f.caFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(f.caFile); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.keys(context.Background(), 0); err == nil || !strings.Contains(err.Error(), "authority") {
-		t.Errorf("without an authority: %v", err)
-	}
-	writeFile(t, f.caFile, []byte("no certificate"))
-	if _, err := f.keys(context.Background(), 0); err == nil {
-		t.Error("an authority that is none was taken for one")
-	}
-	writeFile(t, f.caFile, right)
-	if _, err := f.keys(context.Background(), 0); err != nil {
-		t.Errorf("with the right authority: %v", err)
-	}
-}
-
 func TestWhatIsNoFeedIsAnError(t *testing.T) {
 	tests := map[string]struct {
 		answer http.HandlerFunc
@@ -209,10 +163,10 @@ func TestWhatIsNoFeedIsAnError(t *testing.T) {
 		}, "may not get /usage"},
 		"no JSON": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte("<html>")) //nolint:errcheck // a test
-		}, "no page of usage"},
+		}, "as a verifier does"},
 		"JSON of other types": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte(`{"next":"1","keys":{}}`)) //nolint:errcheck // a test
-		}, "no page of usage"},
+		}, "as a verifier does"},
 		"one that never stays the same": {func(w http.ResponseWriter, _ *http.Request) {
 			writePage(w, usagefeed.Page{Epoch: rand.Text(), Next: 1})
 		}, "several verifiers"},
@@ -228,13 +182,5 @@ func TestWhatIsNoFeedIsAnError(t *testing.T) {
 				t.Errorf("the error is %v, want %q in it", err, test.says)
 			}
 		})
-	}
-}
-
-func TestTheTokenIsOnlySentOverHTTPS(t *testing.T) {
-	for _, url := range []string{"http://verifier:8443", "verifier:8443", "https://", "::"} {
-		if _, err := newFeed(url, "ca.crt", "token"); err == nil || !strings.Contains(err.Error(), "--verifier-url") {
-			t.Errorf("%s: %v, want an error that names the flag", url, err)
-		}
 	}
 }

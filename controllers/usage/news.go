@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -27,8 +28,9 @@ type change struct {
 	usage any
 	// exhausted is set where a key has run out, whether its status shows that or not.
 	exhausted *exhaustion
-	// lastShown is the last use that the status tells of; zero where it tells of none. Of limits it
-	// tells no time: showing is whether there is any usage in it.
+	// lastShown is the last use that the status tells of; zero where it tells of none. Of a key whose
+	// replaced one is in use it is the last use of that one, if that is longer ago: an overlap may end for want of
+	// it. Of limits it tells no time: showing is whether there is any usage in it.
 	lastShown time.Time
 	showing   bool
 }
@@ -55,14 +57,28 @@ func (k ofKey) change(ctx context.Context, s statuses) (c change, err error) {
 		return change{}, err
 	}
 	c.object = apiKey
-	has, desired := apiKey.Status.Usage, keyUsage(&k.Key, c.exhausted)
+	has, desired := apiKey.Status.Usage, keyUsage(&k.Key, c.exhausted, int(apiKey.Status.KeyGeneration))
 	if has == nil || !equality.Semantic.DeepEqual(has, desired) {
 		c.usage = desired
 	}
 	if has != nil && has.LastUsedAt != nil {
 		c.lastShown = has.LastUsedAt.Time
+		if previous := desired.PreviousLastUsedAt; previous != nil && !previous.Equal(has.PreviousLastUsedAt) {
+			c.lastShown = earlier(c.lastShown, has.PreviousLastUsedAt)
+		}
 	}
 	return c, nil
+}
+
+// earlier is the earlier of two; one that is not set was never.
+func earlier(a time.Time, b *metav1.Time) time.Time {
+	switch {
+	case b == nil:
+		return time.Time{}
+	case b.Time.Before(a):
+		return b.Time
+	}
+	return a
 }
 
 type ofLimit struct{ usagefeed.Limit }

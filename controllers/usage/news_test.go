@@ -15,7 +15,7 @@ func TestWhatAStatusTellsOfAKey(t *testing.T) {
 	budget, at := int64(12), start.Add(700*time.Millisecond)
 	usage := keyUsage(&usagefeed.Key{
 		Period: usagefeed.Period{Start: start}, LastUsedAt: at, BudgetRemaining: &budget, BudgetResetAt: &at,
-	}, &exhaustion{ExhaustedLimit: v1alpha1.ExhaustedLimit{Limit: "l", Reason: v1alpha1.ReasonBudgetExhausted, ResetAt: metav1.NewTime(start)}})
+	}, &exhaustion{ExhaustedLimit: v1alpha1.ExhaustedLimit{Limit: "l", Reason: v1alpha1.ReasonBudgetExhausted, ResetAt: metav1.NewTime(start)}}, 1)
 	if usage.Remaining != nil || usage.ResetAt != nil {
 		t.Errorf("without a limit of requests it tells of %v until %v", usage.Remaining, usage.ResetAt)
 	}

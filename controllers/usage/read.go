@@ -19,11 +19,7 @@ func (w *WriteBack) readAll(ctx context.Context) {
 	var keys, limits outage
 	for {
 		now := w.clock.Now()
-		w.tell(ctx, &keys, "Usage", w.keys.readAll(ctx, now, func(list []usagefeed.Key) {
-			for i := range list {
-				w.observe(ctx, ofKey{list[i]})
-			}
-		}))
+		w.tell(ctx, &keys, "Usage", w.readKeys(ctx, now))
 		if keys.failures == 0 {
 			w.tell(ctx, &limits, "The usage of limits", w.limits.readAll(ctx, now, func(list []usagefeed.Limit) {
 				for i := range list {
@@ -37,6 +33,22 @@ func (w *WriteBack) readAll(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func (w *WriteBack) readKeys(ctx context.Context, now time.Time) error {
+	err := w.keys.readAll(ctx, now, func(list []usagefeed.Key) {
+		for i := range list {
+			w.observe(ctx, ofKey{list[i]})
+		}
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.known.failing = true
+	} else {
+		w.known.complete(now, w.keys.whole)
+	}
+	return err
 }
 
 // tell takes note of how it went to read what.
@@ -64,8 +76,12 @@ func (w *WriteBack) observe(ctx context.Context, n news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.usage == nil {
+		w.known.shown(n.id())
 		w.schedule.renew(n)
 		return
+	}
+	if _, ok := n.(ofKey); ok {
+		w.known.observed(n.id(), c.lastShown)
 	}
 	now := w.clock.Now()
 	w.schedule.observe(n, c.shown(now), now)

@@ -42,15 +42,15 @@ func (s statuses) keyLimit(ctx context.Context, uid string) (*v1alpha1.KeyLimit,
 
 // write applies the usage to the very object that the cache knows. Its resource version keeps
 // the usage from another one of the same name made since; a UID would not, because the API
-// server ignores it when it is the status that is applied.
-func (s statuses) write(ctx context.Context, object client.Object, usage any) error {
+// server ignores it when it is the status that is applied. It returns the resource version that the write made.
+func (s statuses) write(ctx context.Context, object client.Object, usage any) (version string, err error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(usage)
 	if err != nil {
-		return err
+		return "", err
 	}
 	kind, err := s.client.GroupVersionKindFor(object)
 	if err != nil {
-		return err
+		return "", err
 	}
 	applied := &unstructured.Unstructured{Object: map[string]any{
 		"metadata": map[string]any{
@@ -59,12 +59,14 @@ func (s statuses) write(ctx context.Context, object client.Object, usage any) er
 		"status": map[string]any{"usage": fields},
 	}}
 	applied.SetGroupVersionKind(kind)
-	return s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
+	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(FieldManager), client.ForceOwnership)
+	return applied.GetResourceVersion(), err
 }
 
-// keyUsage is what a status tells of a key. Kubernetes keeps times to the second.
-func keyUsage(key *usagefeed.Key, exhausted *exhaustion) *v1alpha1.KeyUsage {
+// keyUsage is what a status tells of a key, the current one of which is of a generation, 0 where that is
+// not known. Kubernetes keeps times to the second.
+func keyUsage(key *usagefeed.Key, exhausted *exhaustion, current int) *v1alpha1.KeyUsage {
 	usage := &v1alpha1.KeyUsage{
 		Period: v1alpha1.UsagePeriod{
 			Start:       toTime(&key.Period.Start),
@@ -76,11 +78,27 @@ func keyUsage(key *usagefeed.Key, exhausted *exhaustion) *v1alpha1.KeyUsage {
 		RemainingMicrocents: key.BudgetRemaining,
 		BudgetResetAt:       toTime(key.BudgetResetAt),
 		LastUsedAt:          toTime(&key.LastUsedAt),
+		PreviousLastUsedAt:  toTime(previousUse(key.Generations, current)),
 	}
 	if exhausted != nil {
 		usage.Exhausted = &exhausted.ExhaustedLimit
 	}
 	return usage
+}
+
+// previousUse is when a key before the current one was last used: of several the newest. Nil: none was.
+func previousUse(generations []usagefeed.Generation, current int) *time.Time {
+	var newest *usagefeed.Generation
+	for i := range generations {
+		g := &generations[i]
+		if g.Number < current && (newest == nil || g.Number > newest.Number) {
+			newest = g
+		}
+	}
+	if newest == nil {
+		return nil
+	}
+	return &newest.LastUsedAt
 }
 
 func toTime(at *time.Time) *metav1.Time {

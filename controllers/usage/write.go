@@ -43,7 +43,7 @@ func (w *WriteBack) writeAll(ctx context.Context) {
 // settle writes one status and tells the schedule how that ended. It returns the number of
 // failures in a row.
 func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
-	result, err := w.write(ctx, e)
+	result, version, err := w.write(ctx, e)
 	w.metrics.writes.WithLabelValues(result).Inc()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -51,6 +51,13 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 	switch result {
 	case resultWritten:
 		w.schedule.written(e.news.id(), now)
+		if w.schedule.pending[e.news.id()] == nil {
+			w.known.written(e.news.id(), version)
+		}
+	case resultUnchanged, resultGone:
+		if w.schedule.pending[e.news.id()] == nil {
+			w.known.shown(e.news.id())
+		}
 	case resultRefused:
 		if !e.refused {
 			w.log.Error(err, "The usage of an object was refused; it is tried again every minute or so", "uid", e.news.id())
@@ -81,30 +88,32 @@ const (
 	resultFailed    = "failed"
 )
 
-func (w *WriteBack) write(ctx context.Context, e *entry) (result string, err error) {
+// write returns also the resource version that a write made.
+func (w *WriteBack) write(ctx context.Context, e *entry) (result, version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c, err := e.news.change(ctx, w.statuses)
 	switch {
 	case err != nil:
-		return resultFailed, err
+		return resultFailed, "", err
 	case c.object == nil:
-		return resultGone, nil
+		return resultGone, "", nil
 	case c.usage == nil:
-		return resultUnchanged, nil
+		return resultUnchanged, "", nil
 	}
 	w.announce(e.news.id(), &c)
-	switch err := w.statuses.write(ctx, c.object, c.usage); {
+	version, err = w.statuses.write(ctx, c.object, c.usage)
+	switch {
 	case err == nil:
-		return resultWritten, nil
+		return resultWritten, version, nil
 	case apierrors.IsNotFound(err):
-		return resultGone, nil
+		return resultGone, "", nil
 	case apierrors.IsConflict(err):
-		return resultConflict, nil
+		return resultConflict, "", nil
 	case concernsAll(err):
-		return resultFailed, err
+		return resultFailed, "", err
 	default:
-		return resultRefused, err
+		return resultRefused, "", err
 	}
 }
 

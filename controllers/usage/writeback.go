@@ -62,8 +62,9 @@ type WriteBack struct {
 	events    events.EventRecorder
 	metrics   metrics
 
-	mu        sync.Mutex // guards schedule and announced
+	mu        sync.Mutex // guards schedule, known and announced
 	schedule  *schedule
+	known     known
 	announced announced
 	observed  chan struct{} // has one when something new is in the schedule
 }
@@ -90,6 +91,7 @@ func New(o Options) (*WriteBack, error) {
 		events:    o.Events,
 		metrics:   newMetrics(),
 		schedule:  newSchedule(o.WritesPerSecond, func() time.Duration { return rand.N(writeJitter) }),
+		known:     newKnown(),
 		announced: announced{},
 		observed:  make(chan struct{}, 1),
 	}
@@ -99,7 +101,7 @@ func New(o Options) (*WriteBack, error) {
 
 // Start reads and writes until ctx ends.
 func (w *WriteBack) Start(ctx context.Context) error {
-	if err := w.watchEmptied(ctx); err != nil {
+	if err := w.watchStatuses(ctx); err != nil {
 		return err
 	}
 	var writing sync.WaitGroup

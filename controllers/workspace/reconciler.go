@@ -77,6 +77,12 @@ func desiredStatus(workspace *v1alpha1.Workspace, keys tally.Tally, missingLimit
 	} else {
 		conditions.Set(v1alpha1.ConditionActive, true, v1alpha1.ReasonActive, "The workspace's keys work, each as far as it goes")
 	}
+	if legacy := keys.Counts.Legacy; legacy > 0 {
+		conditions.Set(v1alpha1.ConditionLegacyKeys, true, v1alpha1.ConditionLegacyKeys, fmt.Sprintf(
+			"Keys that are not of Claviger's format: %d. Replace them by keys that Claviger makes when their users can change", legacy))
+	} else {
+		conditions.Remove(v1alpha1.ConditionLegacyKeys)
+	}
 	return v1alpha1.WorkspaceStatus{
 		ObservedGeneration: workspace.Generation,
 		ID:                 workspace.Namespace + "/" + workspace.Name,

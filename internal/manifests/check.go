@@ -65,7 +65,7 @@ func (l *loader) checkLimits(namespace string, path *field.Path, refs []v1alpha1
 // checkKeys counts each key against the maxima together with those that were read before it, so
 // that the mistake is with the first that is one too many.
 func (l *loader) checkKeys() {
-	ofWorkspace, ofAccount := map[*v1alpha1.Workspace]int{}, map[*v1alpha1.ServiceAccount]int{}
+	taken := newPlaces()
 	for _, name := range l.keys {
 		key := l.state.keys[name]
 		workspace, errs := refer(l.state.workspaces, name.Namespace, "workspaceRef", &key.Spec.WorkspaceRef)
@@ -74,16 +74,13 @@ func (l *loader) checkKeys() {
 		l.takeUp(name, key, workspace)
 		refs := validation.References{
 			Workspace: workspace, ServiceAccount: account,
-			KeysInWorkspace: ofWorkspace[workspace], KeysOfAccount: ofAccount[account],
 			// A key that is over is no mistake: nothing that is right today must be wrong tomorrow.
 			IssuedAt: cmp.Or(l.issuedAt(name), l.now),
 		}
+		taken.tell(&refs, key)
 		errs = append(errs, validation.ApiKey(key, refs, l.now)...)
 		l.report("ApiKey", name, errs)
-		if validation.Counts(key, l.now) {
-			ofWorkspace[workspace]++
-			ofAccount[account]++
-		}
+		taken.take(&refs, key, l.now)
 	}
 }
 

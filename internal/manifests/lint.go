@@ -160,23 +160,18 @@ func (l *linter) check() {
 // checkKeysAlone is checkKeys without the keys themselves. An end that is over is only warned of: what is right
 // today would be wrong tomorrow, and the webhook refuses it of new keys alone.
 func (l *linter) checkKeysAlone() {
-	ofWorkspace, ofAccount := map[*v1alpha1.Workspace]int{}, map[*v1alpha1.ServiceAccount]int{}
+	taken := newPlaces()
 	for _, name := range l.keys {
 		key := l.state.keys[name]
 		workspace, missing := refer(l.state.workspaces, name.Namespace, "workspaceRef", &key.Spec.WorkspaceRef)
 		account, more := refer(l.state.accounts, name.Namespace, "serviceAccountRef", key.Spec.ServiceAccountRef)
 		missing = append(append(missing, more...), l.checkLimits(name.Namespace, specPath, key.Spec.LimitRefs)...)
-		refs := validation.References{
-			Workspace: workspace, ServiceAccount: account,
-			KeysInWorkspace: ofWorkspace[workspace], KeysOfAccount: ofAccount[account], IssuedAt: l.now,
-		}
+		refs := validation.References{Workspace: workspace, ServiceAccount: account, IssuedAt: l.now}
+		taken.tell(&refs, key)
 		l.report("ApiKey", name, validation.ApiKey(key, refs, l.now))
 		l.missing("ApiKey", name, missing)
 		l.noteEnd(name, key, workspace)
-		if validation.Counts(key, l.now) {
-			ofWorkspace[workspace]++
-			ofAccount[account]++
-		}
+		taken.take(&refs, key, l.now)
 	}
 }
 

@@ -2,13 +2,20 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+
+	"github.com/claviger-dev/claviger/test/stack"
 )
 
 // forms are the ways in which a key or its hash might show itself.
@@ -46,6 +53,7 @@ func TestNoKeyOrHashIsEverShown(t *testing.T) {
 	claviger.Kubectl(t, "patch", "secret", "altered", "-n", ns, "--type=merge", "-p",
 		`{"data":{"api-key":"`+base64.StdEncoding.EncodeToString([]byte(key))+`"}}`)
 	awaitReason(t, ns, "altered", "SecretAltered")
+	renewed(t, ns, keys)
 	patch(t, ns, "apikey", "canary", `{"state":"Revoked"}`)
 	claviger.AwaitCode(t, key, "KEY_REVOKED")
 	// A key where none belongs: in a field that the webhook refuses, quoting what it was given.
@@ -81,6 +89,43 @@ func TestNoKeyOrHashIsEverShown(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// renewed adds keys that were rotated, sealed and brought along.
+func renewed(t *testing.T, ns string, keys map[string]string) {
+	t.Helper()
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := rand.Text()
+	claviger.Kubectl(t, "create", "secret", "generic", "elsewhere", "-n", ns, "--from-literal=token="+foreign)
+	claviger.Apply(t, ns, apiKey("rotated", "shop", "rotation: {overlap: 10m, keepPrevious: true}")+
+		apiKey("sealed", "shop", "delivery: {type: Sealed, recipients: ["+identity.Recipient().String()+"]}")+
+		apiKey("brought", "shop", "source: {secretRef: {name: elsewhere, key: token}}"))
+	claviger.AwaitKey(t, ns, "rotated", "sealed", "brought")
+	keys["replaced"], keys["brought along"] = claviger.Key(t, ns, "rotated"), foreign
+
+	claviger.Kubectl(t, "annotate", "apikey", "rotated", "-n", ns, "keys.claviger.dev/regenerate=1")
+	stack.Eventually(t, func() string {
+		if keys["rotated"] = claviger.Key(t, ns, "rotated"); keys["rotated"] == keys["replaced"] {
+			return "the key is not rotated"
+		}
+		return ""
+	})
+	ciphertext := claviger.Kubectl(t, "get", "apikey", "sealed", "-n", ns, "-o", "jsonpath={.status.sealed.ciphertext}")
+	plain, err := age.Decrypt(armor.NewReader(strings.NewReader(ciphertext)), identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys["sealed"] = string(text)
+	for _, name := range []string{"replaced", "rotated", "sealed", "brought along"} {
+		claviger.AwaitCode(t, keys[name], "VALID")
 	}
 }
 

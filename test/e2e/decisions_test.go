@@ -220,7 +220,11 @@ func TestStoppingAKeyInEveryWay(t *testing.T) {
 		t.Error("a retained Secret was changed")
 	}
 
-	claviger.Kubectl(t, "delete", "workspace", "closed", "-n", ns)
+	if out, err := claviger.Try("", "delete", "workspace", "closed", "-n", ns); err == nil || !strings.Contains(out+err.Error(), "deletionPolicy") {
+		t.Errorf("a workspace with keys is deleted: %s %v", out, err)
+	}
+	patch(t, ns, "workspace", "closed", `{"deletionPolicy":"Cascade"}`)
+	claviger.Kubectl(t, "delete", "workspace", "closed", "-n", ns, "--cascade=orphan") // so that its keys can come back with it
 	claviger.AwaitCode(t, keys["orphaned"], "KEY_INVALID")
 	claviger.Apply(t, ns, shop)
 	claviger.AwaitCode(t, keys["orphaned"], "VALID")
