@@ -64,9 +64,9 @@ check-generated: ## Fail where what is generated is stale
 	@hack/check-generated.sh
 
 .PHONY: build
-build: ## Build bin/claviger
-	@echo "Building bin/claviger ..."
-	@go build -ldflags "-X main.version=$(VERSION)" -o bin/claviger ./cmd/claviger
+build: ## Build bin/claviger and the kubectl plugin bin/kubectl-claviger
+	@echo "Building bin/claviger and bin/kubectl-claviger ..."
+	@go build -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/claviger ./cmd/kubectl-claviger
 
 # The same with the race detector where that is on.
 .PHONY: binary
