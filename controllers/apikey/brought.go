@@ -104,10 +104,10 @@ func (r *Reconciler) readSource(ctx context.Context, s *scope, ref *v1alpha1.Sec
 		s.fail(&problem{reason: v1alpha1.ReasonSourceNotFound, retryAfter: sourceRetry, quiet: true,
 			message: fmt.Sprintf("Secret %q holds nothing under %q: put the key there, or correct spec.source.secretRef.key", ref.Name, dataKey)})
 	case len(text) > maxBroughtLength || !isVisible(text):
-		s.fail(&problem{reason: v1alpha1.ReasonWeakKey, retryAfter: sourceRetry,
+		s.fail(&problem{reason: v1alpha1.ReasonWeakKey, stalled: true, retryAfter: sourceRetry,
 			message: fmt.Sprintf("What Secret %q holds under %q cannot be a key: it must be at most %d visible ASCII characters, without a line end", ref.Name, dataKey, maxBroughtLength)})
 	case token.Guessable(text):
-		s.fail(&problem{reason: v1alpha1.ReasonWeakKey, retryAfter: sourceRetry,
+		s.fail(&problem{reason: v1alpha1.ReasonWeakKey, stalled: true, retryAfter: sourceRetry,
 			message: fmt.Sprintf("The key in Secret %q could be guessed, so it is not taken: have another one made, of at least 20 random letters and digits", ref.Name)})
 	default:
 		return broughtFrom(text), nil
