@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap/zapcore"
 )
@@ -26,16 +27,18 @@ func TestLogLevelsAreWordsOrLogrsNumbers(t *testing.T) {
 	}
 }
 
-func TestEveryFlagOfTheVerifierIsDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/verifier.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifierCommand().Flags().VisitAll(func(flag *pflag.Flag) {
-		if !strings.Contains(string(page), "`--"+flag.Name+"`") {
-			t.Errorf("--%s is not in docs/verifier.md", flag.Name)
+func TestEveryFlagIsDocumented(t *testing.T) {
+	for file, command := range map[string]*cobra.Command{"verifier.md": verifierCommand(), "operator.md": operatorCommand()} {
+		page, err := os.ReadFile("../../docs/" + file)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		command.Flags().VisitAll(func(flag *pflag.Flag) {
+			if !strings.Contains(string(page), "`--"+flag.Name+"`") {
+				t.Errorf("--%s is not in docs/%s", flag.Name, file)
+			}
+		})
+	}
 }
 
 func TestTrustedProxiesAreNetworksOrAddresses(t *testing.T) {
