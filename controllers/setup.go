@@ -73,7 +73,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	for _, reconciler := range []interface{ SetupWithManager(ctrl.Manager) error }{
-		&workspace.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
+		&workspace.Reconciler{Cached: cached, Live: mgr.GetAPIReader(), Writer: writer, Clock: o.Clock},
 		&serviceaccount.Reconciler{Cached: cached, Live: mgr.GetAPIReader(), Writer: writer, Clock: o.Clock},
 		&keylimit.Reconciler{Cached: cached, Writer: writer, Clock: o.Clock},
 	} {

@@ -223,3 +223,13 @@ func TestAnOperatorDoesNotWriteOverItself(t *testing.T) {
 		t.Errorf("%d further calls were made; %+v, %v", d.calls.made-made, result, err)
 	}
 }
+
+// without is a cache that has never heard of any Workspace.
+type without struct{ client.Reader }
+
+func (w without) Get(ctx context.Context, at client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+	if _, ok := object.(*v1alpha1.Workspace); ok {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "workspaces"}, at.Name)
+	}
+	return w.Reader.Get(ctx, at, object, opts...)
+}

@@ -1,11 +1,16 @@
-// Package workspace keeps the status of Workspaces: their ID and how many keys they have.
+// Package workspace keeps the status of Workspaces, their ID and how many keys they have, and deletes what goes
+// with one that was deleted.
+//
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys;serviceaccounts,verbs=get;list;watch;patch;delete
 package workspace
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -23,6 +28,8 @@ import (
 // Reconciler reconciles Workspaces.
 type Reconciler struct {
 	Cached client.Reader
+	// Live reads from the API server.
+	Live   client.Reader
 	Writer client.Client
 	Clock  clock.PassiveClock
 }
@@ -33,6 +40,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("workspace").
 		For(&v1alpha1.Workspace{}, builder.WithPredicates(watch.SpecChanged())).
 		Watches(&v1alpha1.ApiKey{}, watch.Coalesced(ofKey), builder.WithPredicates(tally.Changed())).
+		Watches(&v1alpha1.ServiceAccount{}, watch.Coalesced(ofAccount), builder.WithPredicates(watch.Existence())).
 		Watches(&v1alpha1.KeyLimit{}, watch.Coalesced(r.ofLimit), builder.WithPredicates(watch.Existence())).
 		Complete(r)
 }
@@ -40,8 +48,18 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 // Reconcile writes a Workspace's status.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	workspace := &v1alpha1.Workspace{}
-	if err := r.Cached.Get(ctx, request.NamespacedName, workspace); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	err := r.Cached.Get(ctx, request.NamespacedName, workspace)
+	switch {
+	case apierrors.IsNotFound(err):
+		err = r.cascade(ctx, request.NamespacedName)
+	case err == nil:
+		err = r.mark(ctx, workspace)
+	}
+	if errors.Is(err, errMore) {
+		return reconcile.Result{RequeueAfter: watch.Settle}, nil
+	}
+	if err != nil || workspace.UID == "" {
+		return reconcile.Result{}, err
 	}
 	now := r.Clock.Now()
 	keys, err := tally.Of(ctx, r.Cached, workspace.Namespace, fieldindex.ApiKeyWorkspace, workspace.Name, now)
@@ -94,6 +112,11 @@ func desiredStatus(workspace *v1alpha1.Workspace, keys tally.Tally, missingLimit
 func ofKey(_ context.Context, object client.Object) []reconcile.Request {
 	key := object.(*v1alpha1.ApiKey)
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: key.Namespace, Name: key.Spec.WorkspaceRef.Name}}}
+}
+
+func ofAccount(_ context.Context, object client.Object) []reconcile.Request {
+	account := object.(*v1alpha1.ServiceAccount)
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.WorkspaceRef.Name}}}
 }
 
 func (r *Reconciler) ofLimit(ctx context.Context, limit client.Object) []reconcile.Request {

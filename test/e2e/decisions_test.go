@@ -224,9 +224,23 @@ func TestStoppingAKeyInEveryWay(t *testing.T) {
 		t.Errorf("a workspace with keys is deleted: %s %v", out, err)
 	}
 	patch(t, ns, "workspace", "closed", `{"deletionPolicy":"Cascade"}`)
-	claviger.Kubectl(t, "delete", "workspace", "closed", "-n", ns, "--cascade=orphan") // so that its keys can come back with it
+	stack.Eventually(t, func() string {
+		if out := claviger.Kubectl(t, "get", "apikey", "orphaned", "-n", ns, "-o", "jsonpath={.metadata.annotations}"); !strings.Contains(out, "goes-with-workspace") {
+			return "the key is not marked to go with its workspace"
+		}
+		return ""
+	})
+	claviger.Kubectl(t, "delete", "workspace", "closed", "-n", ns)
 	claviger.AwaitCode(t, keys["orphaned"], "KEY_INVALID")
-	claviger.Apply(t, ns, shop)
+	stack.Eventually(t, func() string {
+		if out, err := claviger.Try("", "get", "apikey", "orphaned", "-n", ns); err == nil {
+			return "the key is still there: " + out
+		}
+		return ""
+	})
+	claviger.Apply(t, ns, shop+apiKey("orphaned", "closed", ""))
+	claviger.AwaitKey(t, ns, "orphaned")
+	keys["orphaned"] = claviger.Key(t, ns, "orphaned")
 	claviger.AwaitCode(t, keys["orphaned"], "VALID")
 
 	claviger.Kubectl(t, "delete", "namespace", ns, "--timeout=90s")
