@@ -197,6 +197,10 @@ func TestAnOverlapEndsEarlyOnlyOnceTheKeyIsKnownToBeUnused(t *testing.T) {
 	setUsage(t, key, start.Add(2*time.Hour))
 	known = start.Add(3*time.Hour - time.Minute)
 	both("it was used meanwhile")
+	// Nothing tells that a key is not used, so it is looked at again.
+	if result, err := d.once(t, key); err != nil || result.RequeueAfter == 0 || result.RequeueAfter > time.Minute {
+		t.Errorf("looks again after %v, %v", result.RequeueAfter, err)
+	}
 	d.clock.SetTime(start.Add(3*time.Hour + 5*time.Minute))
 	known = start.Add(3*time.Hour + 2*time.Minute)
 	d.settle(t, key)

@@ -120,9 +120,31 @@ func (s *scope) previousEnds() (ends []time.Time) {
 	return ends
 }
 
+// usageRetry is how often to look whether usage is known far enough, once that alone is waited for. Nothing tells
+// of a key that is not used.
+const usageRetry = 15 * time.Second
+
+// awaitsUsage says that something would have changed by now if usage were known up to now.
+func (s *scope) awaitsUsage() bool {
+	if s.material.previous() != nil && s.now.Before(s.overlapEnd()) {
+		if unused := s.unusedAt(); !unused.IsZero() && !s.now.Before(unused) {
+			return true
+		}
+	}
+	w, c := s.references.workspace, s.issued()
+	if w == nil || c == nil || w.Spec.Keys.UnusedAfter == nil || s.usageKnownUntil.IsZero() || s.state() != v1alpha1.ReasonActive {
+		return false
+	}
+	since, unused := s.unused(v1alpha1.ReasonActive)
+	return !unused && !s.now.Before(since.Add(w.Spec.Keys.UnusedAfter.Duration))
+}
+
 // untilNext is how long it takes until the next of the moments; zero: none is to come.
 func (s *scope) untilNext() time.Duration {
 	var next time.Duration
+	if s.awaitsUsage() {
+		next = usageRetry
+	}
 	for _, moment := range s.moments() {
 		if left := moment.Sub(s.now); left > 0 && (next == 0 || left < next) {
 			next = left

@@ -1,6 +1,5 @@
 // Package alfaone shows that Claviger can stand in for AlfaOne's API key authentication:
-// one test for each row of its table that holds by now. F3, a key that is shown
-// only once, needs sealed delivery, which does not exist yet.
+// one test for each row of its table.
 package alfaone
 
 import (
