@@ -190,3 +190,20 @@ func TestALostSealedKey(t *testing.T) {
 		}
 	}
 }
+
+func TestAnExpiredSealedKeyThatIsLostIsNotReplaced(t *testing.T) {
+	operator, ns := newNamespace(t, "operator"), newNamespace(t, "team")
+	create(t, newWorkspace(ns, "shop"))
+	key := newKey(ns, "key", "shop", sealedTo(newIdentity(t)), lasting(day))
+	create(t, key)
+	d := newDirect(operator)
+	d.settle(t, key)
+	d.clock.SetTime(d.clock.Now().Add(2 * day))
+	d.settle(t, key)
+	for _, h := range hashes(t, operator, key) {
+		remove(t, &h)
+	}
+	if d.settle(t, key); len(hashes(t, operator, key)) != 0 {
+		t.Error("an expired key has a successor that nobody asked for")
+	}
+}

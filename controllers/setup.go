@@ -14,10 +14,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/claviger-dev/claviger/controllers/apikey"
+	"github.com/claviger-dev/claviger/controllers/expiry"
 	"github.com/claviger-dev/claviger/controllers/keylimit"
 	"github.com/claviger-dev/claviger/controllers/serviceaccount"
 	"github.com/claviger-dev/claviger/controllers/workspace"
@@ -41,6 +43,8 @@ type Options struct {
 	UsageKnownUntil func(keyID string) time.Time
 	// MaxConcurrentReconciles of ApiKeys; 16 where it is 0.
 	MaxConcurrentReconciles int
+	// Metrics is where it is told how many keys end soon; nil: nowhere.
+	Metrics prometheus.Registerer
 }
 
 // Setup registers the controllers. The manager must have been made with CacheOptions and
@@ -58,6 +62,11 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	// The cache itself, because the client reads Secrets past it.
 	cached, writer := mgr.GetCache(), mgr.GetClient()
+	if o.Metrics != nil {
+		if err := o.Metrics.Register(&expiry.Collector{Cached: cached, Clock: o.Clock, Leads: mgr.Elected()}); err != nil {
+			return err
+		}
+	}
 	keys := &apikey.Reconciler{
 		Namespace: o.Namespace,
 		Cached:    cached,

@@ -5,9 +5,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
-// maxForeignLength is how long a key of another format may be, in bytes.
-const maxForeignLength = 512
-
 // lookup finds whose key a text is.
 func (v *Verifier) lookup(text string, entry *keyindex.Entry) bool {
 	// What is no key is not hashed, unless there are others than ours: noise costs next to nothing.
@@ -19,19 +16,7 @@ func (v *Verifier) lookup(text string, entry *keyindex.Entry) bool {
 
 // lookupForeign finds a key that was brought along. One of ours never has a text that is none.
 func (v *Verifier) lookupForeign(text string, entry *keyindex.Entry) bool {
-	return mayBeForeign(text) && v.index.Lookup(token.HashOf(text), entry) && entry.Foreign
-}
-
-func mayBeForeign(text string) bool {
-	if text == "" || len(text) > maxForeignLength {
-		return false
-	}
-	for i := range len(text) {
-		if text[i] < '!' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return token.MayBeForeign(text) && v.index.Lookup(token.HashOf(text), entry) && entry.Foreign
 }
 
 // Foreign says whether a text is a key that was brought along from elsewhere, in whatever state. It is for the

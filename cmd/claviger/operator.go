@@ -86,7 +86,7 @@ func runOperator(ctx context.Context, f operatorFlags) error {
 	if err := fieldindex.Register(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	options := controllers.Options{Namespace: f.namespace}
+	options := controllers.Options{Namespace: f.namespace, Metrics: metrics.Registry}
 	if err := setUpVerifiers(mgr, f, &options); err != nil {
 		return err
 	}

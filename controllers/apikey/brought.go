@@ -27,8 +27,6 @@ const (
 	sourceRetry = time.Minute
 	// rivalRetry is how often to look whether the other ApiKey with the same key is still there.
 	rivalRetry = 30 * time.Second
-	// maxBroughtLength is how long a key of others may be, in bytes. The verifiers read no longer ones.
-	maxBroughtLength = 512
 
 	defaultSourceKey = "api-key"
 	hintTail         = 4
@@ -103,9 +101,9 @@ func (r *Reconciler) readSource(ctx context.Context, s *scope, ref *v1alpha1.Sec
 	case text == "":
 		s.fail(&problem{reason: v1alpha1.ReasonSourceNotFound, retryAfter: sourceRetry, quiet: true,
 			message: fmt.Sprintf("Secret %q holds nothing under %q: put the key there, or correct spec.source.secretRef.key", ref.Name, dataKey)})
-	case len(text) > maxBroughtLength || !isVisible(text):
+	case !token.MayBeForeign(text):
 		s.fail(&problem{reason: v1alpha1.ReasonWeakKey, stalled: true, retryAfter: sourceRetry,
-			message: fmt.Sprintf("What Secret %q holds under %q cannot be a key: it must be at most %d visible ASCII characters, without a line end", ref.Name, dataKey, maxBroughtLength)})
+			message: fmt.Sprintf("What Secret %q holds under %q cannot be a key: it must be at most %d visible ASCII characters, without a line end", ref.Name, dataKey, token.MaxForeignLength)})
 	case token.Guessable(text):
 		s.fail(&problem{reason: v1alpha1.ReasonWeakKey, stalled: true, retryAfter: sourceRetry,
 			message: fmt.Sprintf("The key in Secret %q could be guessed, so it is not taken: have another one made, of at least 20 random letters and digits", ref.Name)})
@@ -120,15 +118,6 @@ func broughtFrom(text string) *broughtKey {
 		return &broughtKey{hash: parsed.Hash(), hint: parsed.Hint()}
 	}
 	return &broughtKey{hash: token.HashOf(text), hint: "…" + text[len(text)-hintTail:], foreign: true}
-}
-
-func isVisible(text string) bool {
-	for i := range len(text) {
-		if text[i] < '!' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // hasRival says whether another ApiKey has the key that is brought along and had it before, as the

@@ -146,7 +146,7 @@ func (s *scope) observation() issuance.Observation {
 		Overlap: s.now.Before(s.overlapEnd()),
 		Bounded: map[int]bool{}, Ended: map[int]bool{},
 	}
-	o.Over = over(s.key, s.issued(), s.now) && !(o.Renew && s.key.Spec.State != v1alpha1.KeyRevoked)
+	o.Over = (over(s.key, s.issued(), s.now) || s.endedBefore()) && !(o.Renew && s.key.Spec.State != v1alpha1.KeyRevoked)
 	for generation, h := range s.material.hashed {
 		end := h.credential.NotAfter
 		o.Hashes[generation] = h.credential.Hash
@@ -155,6 +155,12 @@ func (s *scope) observation() issuance.Observation {
 	}
 	o.Secret, o.Staged = s.secret(s.material.delivered), s.secret(s.material.staged)
 	return o
+}
+
+// endedBefore says that a sealed key had expired before its hash was lost.
+func (s *scope) endedBefore() bool {
+	end := s.key.Status.ExpiresAt
+	return s.isSealed() && s.issued() == nil && end != nil && !s.now.Before(end.Time)
 }
 
 func (s *scope) secret(d *deliveredSecret) *issuance.Secret {

@@ -41,9 +41,10 @@ func desiredStatus(s *scope) v1alpha1.ApiKeyStatus {
 func (s *scope) tellKey(desired *v1alpha1.ApiKeyStatus) {
 	c, before := s.issued(), &s.key.Status
 	if c == nil {
-		if s.isSealed() && s.plan.Lost {
-			// Nothing else tells that there was a key, and a lost one is not to be replaced unasked.
-			desired.IssuedAt, desired.Hint, desired.KeyGeneration = before.IssuedAt, before.Hint, before.KeyGeneration
+		if s.isSealed() {
+			// Nothing else tells that there was a key, and one that is lost or over is not to be replaced unasked.
+			desired.IssuedAt, desired.ExpiresAt = before.IssuedAt, before.ExpiresAt
+			desired.Hint, desired.KeyGeneration = before.Hint, before.KeyGeneration
 		}
 		return
 	}

@@ -12,9 +12,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/token"
 )
 
-// maxBroughtLength is how long a key of others may be, in bytes. The verifier reads no longer ones.
-const maxBroughtLength = 512
-
 var sourcePath = specPath.Child("source")
 
 // takeUpSource takes up the key that an ApiKey brings along. What counts from when a key was issued counts
@@ -54,9 +51,9 @@ func (l *loader) readSource(m *material, namespace string, ref *v1alpha1.SecretK
 	switch {
 	case text == "":
 		return field.Required(path.Child("key"), fmt.Sprintf("Secret %s holds nothing under %s: put the key there", from.name(), dataKey))
-	case len(text) > maxBroughtLength || !isVisible(text):
+	case !token.MayBeForeign(text):
 		return field.Invalid(path.Child("key"), dataKey, fmt.Sprintf(
-			"what Secret %s holds there cannot be a key: it must be at most %d visible ASCII characters, without a line break", from.name(), maxBroughtLength))
+			"what Secret %s holds there cannot be a key: it must be at most %d visible ASCII characters, without a line break", from.name(), token.MaxForeignLength))
 	case token.Guessable(text):
 		return field.Invalid(path.Child("key"), dataKey, fmt.Sprintf(
 			"the key that Secret %s holds there could be guessed: have another one made, of at least 20 random letters and digits", from.name()))
@@ -66,15 +63,6 @@ func (l *loader) readSource(m *material, namespace string, ref *v1alpha1.SecretK
 		m.hint, m.foreign = parsed.Hint(), false
 	}
 	return nil
-}
-
-func isVisible(text string) bool {
-	for i := range len(text) {
-		if text[i] < '!' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // warnOfOperator tells of what only an operator does.
