@@ -31,6 +31,9 @@ func delegating(t *testing.T, ns string) *v1alpha1.Workspace {
 	create(t, shop)
 	bind(t, ns, "claviger-workspace-owner", "owner")
 	bind(t, ns, "claviger-key-admin", "keeper")
+	allow(t, ns, ns+"-accounts", rbacv1.PolicyRule{
+		Verbs: []string{"create", "update", "patch"}, APIGroups: []string{"keys.claviger.dev"}, Resources: []string{"serviceaccounts"},
+	}, "keeper")
 	allow(t, ns, ns+"-readers", rbacv1.PolicyRule{
 		Verbs: []string{"grant"}, APIGroups: []string{"keys.claviger.dev"}, Resources: []string{"scopes"}, ResourceNames: []string{"orders:read"},
 	}, "keeper")
