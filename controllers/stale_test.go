@@ -233,3 +233,14 @@ func (w without) Get(ctx context.Context, at client.ObjectKey, object client.Obj
 	}
 	return w.Reader.Get(ctx, at, object, opts...)
 }
+
+// tokenless is a cache of before any ServiceAccount had a token.
+type tokenless struct{ client.Reader }
+
+func (c tokenless) Get(ctx context.Context, at client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+	err := c.Reader.Get(ctx, at, object, opts...)
+	if account, ok := object.(*v1alpha1.ServiceAccount); ok {
+		account.Spec.Token = nil
+	}
+	return err
+}

@@ -13,6 +13,9 @@ const (
 	// SecretStaged is a Secret with the next key, beside the delivered one until that takes its content.
 	SecretStaged = "staged"
 
+	// StagedPrefix begins the names of staged Secrets; the rest is the ApiKey's UID.
+	StagedPrefix = "claviger-staged-"
+
 	// LabelApiKeyUID is the UID of the ApiKey a Secret belongs to.
 	LabelApiKeyUID = "keys.claviger.dev/api-key-uid"
 

@@ -19,7 +19,7 @@ import (
 // deleted, no ApiKey that lives has it for its own, and none has the key in it. It is asked only where the spec
 // allows to take one over.
 func (r *Reconciler) isAdoptable(ctx context.Context, key *v1alpha1.ApiKey, secret *corev1.Secret) (bool, error) {
-	if !secret.DeletionTimestamp.IsZero() {
+	if !secret.DeletionTimestamp.IsZero() || secret.Annotations[annotationRevoked] != "" {
 		return false, nil
 	}
 	for _, owner := range secret.OwnerReferences {

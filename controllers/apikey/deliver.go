@@ -95,7 +95,7 @@ func (r *Reconciler) promote(ctx context.Context, s *scope) error {
 	after := before.DeepCopy()
 	after.Data[v1alpha1.DataKeyApiKey] = next.Data[v1alpha1.DataKeyApiKey]
 	delete(after.Data, v1alpha1.DataKeyPrevious)
-	if rotation := s.key.Spec.Rotation; rotation != nil && rotation.KeepPrevious && rotation.Overlap != nil {
+	if s.keepsPrevious() {
 		after.Data[v1alpha1.DataKeyPrevious] = before.Data[v1alpha1.DataKeyApiKey]
 	}
 	for _, name := range []string{v1alpha1.AnnotationGeneration, annotationIssuedAt, annotationRegenerated} {
@@ -128,7 +128,7 @@ const annotationHoldsPrevious = "keys.claviger.dev/holds-previous"
 // dropPrevious takes the replaced key out of the Secret once it does not work any more.
 func (r *Reconciler) dropPrevious(ctx context.Context, s *scope) error {
 	d := s.material.delivered
-	if d == nil || !d.own || d.meta.Annotations[annotationHoldsPrevious] == "" || s.material.previous() != nil {
+	if d == nil || !d.own || d.meta.Annotations[annotationHoldsPrevious] == "" || s.material.previous() != nil && s.keepsPrevious() {
 		return nil
 	}
 	before, err := r.unchanged(ctx, deliveredAt(s.key), &d.meta)
@@ -143,6 +143,12 @@ func (r *Reconciler) dropPrevious(ctx context.Context, s *scope) error {
 	}
 	s.setDelivered(r, after)
 	return nil
+}
+
+// keepsPrevious says that the replaced key is to be in the Secret, too.
+func (s *scope) keepsPrevious() bool {
+	rotation := s.key.Spec.Rotation
+	return rotation != nil && rotation.KeepPrevious && rotation.Overlap != nil
 }
 
 // unchanged reads a Secret in the version that was judged. The error is errChanged if there is another by now.

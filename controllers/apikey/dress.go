@@ -22,6 +22,10 @@ const (
 	annotationWornAnnotations = "keys.claviger.dev/applied-annotations"
 )
 
+// annotationRevoked says that the key in a Secret was revoked, which is final: should the Secret outlive its ApiKey, no
+// other adopts it.
+const annotationRevoked = "keys.claviger.dev/revoked"
+
 var apiKeyKind = v1alpha1.GroupVersion.WithKind("ApiKey")
 
 // dress keeps the metadata of the delivered Secret as the spec has it. Its data is not
@@ -62,6 +66,9 @@ func wear(secret *metav1.ObjectMeta, key *v1alpha1.ApiKey) {
 	secret.Labels[v1alpha1.LabelApiKeyUID] = string(key.UID)
 
 	secret.Annotations = change(secret.Annotations, worn(secret, annotationWornAnnotations), annotations)
+	if key.Spec.State == v1alpha1.KeyRevoked {
+		secret.Annotations[annotationRevoked] = "true"
+	}
 	note(secret, annotationWornLabels, labels)
 	note(secret, annotationWornAnnotations, annotations)
 	own(secret, key)

@@ -73,11 +73,12 @@ func recipients(key *v1alpha1.ApiKey) (texts []string) {
 	return texts
 }
 
-// broughtAt is when a key that is brought along counts as issued: the first with its ApiKey, so that it
-// is the same however often it is hashed, and one that replaces it when that was seen.
+// broughtAt is when a key that is brought along counts as issued: when it was seen, or, where its hash was lost, when the
+// status says that it was.
 func (s *scope) broughtAt(now time.Time) time.Time {
-	if len(s.material.hashed) == 0 {
-		return s.key.CreationTimestamp.UTC().Truncate(time.Second)
+	told := &s.key.Status
+	if len(s.material.hashed) == 0 && told.IssuedAt != nil && told.Hint == s.material.brought.hint {
+		return told.IssuedAt.UTC()
 	}
 	return now
 }

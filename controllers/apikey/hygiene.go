@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/controllers/status"
+	"github.com/claviger-dev/claviger/internal/credential"
 )
 
 // advise sets the conditions that advise a person, and takes off those that do not hold. None of them
@@ -20,13 +21,13 @@ func (s *scope) advise(conditions *status.Conditions, state string) {
 	if since, unused := s.unused(state); unused {
 		conditions.Set(v1alpha1.ConditionUnused, true, v1alpha1.ConditionUnused, fmt.Sprintf(
 			"The key was not used since %s: revoke it, if nobody needs it", since.UTC().Format(time.RFC3339)))
-	} else {
-		conditions.Remove(v1alpha1.ConditionUnused)
+	} else if !s.usageTold || !s.usageKnownUntil.IsZero() {
+		conditions.Remove(v1alpha1.ConditionUnused) // while usage cannot be read, what was true of it stays
 	}
 	if s.previousInUse() {
 		conditions.Set(v1alpha1.ConditionPreviousKeyInUse, true, v1alpha1.ConditionPreviousKeyInUse, fmt.Sprintf(
 			"The replaced key was used at %s, and stops working at %s: find out who has not taken up the new one",
-			s.previousUsedAt().UTC().Format(time.RFC3339), s.overlapEnd().UTC().Format(time.RFC3339)))
+			s.previousUsedAt().UTC().Format(time.RFC3339), s.previousEnd().UTC().Format(time.RFC3339)))
 	} else {
 		conditions.Remove(v1alpha1.ConditionPreviousKeyInUse)
 	}
@@ -57,7 +58,7 @@ func (s *scope) nearExpiry(state string) (within time.Duration, end time.Time, n
 
 func (s *scope) isRotatedBefore(end time.Time) bool {
 	next := s.nextRotation()
-	return !next.IsZero() && next.Before(end)
+	return !next.IsZero() && next.Before(end) && s.key.Spec.ExpiresAt == nil // which no rotation moves
 }
 
 // end is when the current key ends; false: it does not, or there is none, or nobody knows its workspace.
@@ -78,11 +79,16 @@ func (s *scope) unused(state string) (since time.Time, unused bool) {
 	if c == nil || w == nil || w.Spec.Keys.UnusedAfter == nil || state != v1alpha1.ReasonActive || s.usageKnownUntil.IsZero() {
 		return time.Time{}, false
 	}
-	since = c.IssuedAt
-	if usage := s.key.Status.Usage; usage != nil && usage.LastUsedAt != nil && usage.LastUsedAt.After(since) {
-		since = usage.LastUsedAt.Time
-	}
+	since = s.usedAt(c)
 	return since, !s.usageKnownUntil.Before(since.Add(w.Spec.Keys.UnusedAfter.Duration))
+}
+
+// usedAt is when the key was last used, as far as its status tells: not before it was issued.
+func (s *scope) usedAt(c *credential.Credential) time.Time {
+	if usage := s.key.Status.Usage; usage != nil && usage.LastUsedAt != nil && usage.LastUsedAt.After(c.IssuedAt) {
+		return usage.LastUsedAt.Time
+	}
+	return c.IssuedAt
 }
 
 // moments are the times at which something changes by time alone.
@@ -104,8 +110,7 @@ func (s *scope) moments() (times []time.Time) {
 		}
 	}
 	if w, c := s.references.workspace, s.issued(); w != nil && c != nil && w.Spec.Keys.UnusedAfter != nil {
-		since, _ := s.unused(v1alpha1.ReasonActive)
-		times = append(times, since.Add(w.Spec.Keys.UnusedAfter.Duration))
+		times = append(times, s.usedAt(c).Add(w.Spec.Keys.UnusedAfter.Duration))
 	}
 	return times
 }
@@ -126,17 +131,20 @@ const usageRetry = 15 * time.Second
 
 // awaitsUsage says that something would have changed by now if usage were known up to now.
 func (s *scope) awaitsUsage() bool {
+	if !s.usageTold {
+		return false // it never will be
+	}
 	if s.material.previous() != nil && s.now.Before(s.overlapEnd()) {
 		if unused := s.unusedAt(); !unused.IsZero() && !s.now.Before(unused) {
 			return true
 		}
 	}
 	w, c := s.references.workspace, s.issued()
-	if w == nil || c == nil || w.Spec.Keys.UnusedAfter == nil || s.usageKnownUntil.IsZero() || s.state() != v1alpha1.ReasonActive {
+	if w == nil || c == nil || w.Spec.Keys.UnusedAfter == nil || s.state() != v1alpha1.ReasonActive {
 		return false
 	}
-	since, unused := s.unused(v1alpha1.ReasonActive)
-	return !unused && !s.now.Before(since.Add(w.Spec.Keys.UnusedAfter.Duration))
+	_, unused := s.unused(v1alpha1.ReasonActive)
+	return !unused && !s.now.Before(s.usedAt(c).Add(w.Spec.Keys.UnusedAfter.Duration))
 }
 
 // untilNext is how long it takes until the next of the moments; zero: none is to come.

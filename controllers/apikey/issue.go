@@ -29,7 +29,7 @@ func (r *Reconciler) issue(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		if refusal == nil {
+		if refusal == nil || !s.settling().Settled() {
 			err = r.issueLive(ctx, s)
 		}
 		if errors.Is(err, errGone) {
@@ -73,8 +73,12 @@ func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
 	}
 	for range maxSteps {
 		s.decide()
-		if refusal, err := r.refusal(ctx, s); err != nil || refusal != nil {
+		refusal, err := r.refusal(ctx, s)
+		if err != nil {
 			return err
+		}
+		if refusal != nil {
+			return r.settle(ctx, s)
 		}
 		problem := s.plan.Problem != ""
 		if problem {
@@ -83,18 +87,37 @@ func (r *Reconciler) issueLive(ctx context.Context, s *scope) error {
 		if s.plan.Settled() || problem && len(s.plan.Delete) == 0 {
 			return nil
 		}
-		err := r.carryOut(ctx, s)
+		err = r.carryOut(ctx, s)
 		switch {
 		case errors.Is(err, errRewritten):
 			s.decide() // and find in the way what was made of the Secret
 			s.fail(s.materialProblem())
 			return nil
 		case err != nil:
-			return s.refused(err)
+			if err := s.refused(err); err != nil {
+				return err
+			}
+			return r.settle(ctx, s)
 		case problem:
 			return nil
 		}
 		s.noticeLoss(ctx)
+	}
+	return nil
+}
+
+// settling is what becomes of the keys that were replaced, whatever is in the way of another one: an overlap that
+// was shortened because a key leaked must not wait for that.
+func (s *scope) settling() issuance.Plan {
+	return s.observation().Settling()
+}
+
+func (r *Reconciler) settle(ctx context.Context, s *scope) error {
+	if s.plan = s.settling(); s.plan.Settled() {
+		return nil
+	}
+	if err := r.carryOut(ctx, s); err != nil {
+		return s.refused(err)
 	}
 	return nil
 }
@@ -135,6 +158,12 @@ func (r *Reconciler) refusal(ctx context.Context, s *scope) (*problem, error) {
 	if s.material.unreadable != "" {
 		p := &problem{reason: v1alpha1.ReasonSecretAltered, stalled: true, message: fmt.Sprintf(
 			"Secret %s/%s is not as Claviger wrote it: delete it to have it written again", r.Namespace, s.material.unreadable)}
+		s.fail(p)
+		return p, nil
+	}
+	if s.plan.Stage != 0 && s.material.stageTaken {
+		p := &problem{reason: v1alpha1.ReasonSecretConflict, stalled: true, retryAfter: conflictRetry, message: fmt.Sprintf(
+			"The next key cannot be made: Secret %q, which it is to wait in until it is delivered, exists and is not Claviger's own: delete it", stagedAt(s.key).Name)}
 		s.fail(p)
 		return p, nil
 	}

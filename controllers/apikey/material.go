@@ -22,6 +22,8 @@ type material struct {
 	delivered *deliveredSecret
 	// staged is the Secret that the next key waits in; nil: there is none.
 	staged *deliveredSecret
+	// stageTaken says that something else has the name of that Secret.
+	stageTaken bool
 	// brought is the key that is brought along; nil: none is, or it is not to be had.
 	brought *broughtKey
 	// hashed are the ApiKey's hashed Secrets by generation.
@@ -35,6 +37,8 @@ type deliveredSecret struct {
 	own  bool
 	// adoptable says that it is nobody's and may become the ApiKey's own.
 	adoptable bool
+	// taken says that the key in it is another ApiKey's: somebody copied it here.
+	taken bool
 	// generation is 0 if it cannot be read.
 	generation int
 	// key is the hash of the key in it; nil: no well-formed one, or somebody else's Secret.
@@ -160,14 +164,15 @@ func (s *scope) observation() issuance.Observation {
 // endedBefore says that a sealed key had expired before its hash was lost.
 func (s *scope) endedBefore() bool {
 	end := s.key.Status.ExpiresAt
-	return s.isSealed() && s.issued() == nil && end != nil && !s.now.Before(end.Time)
+	changed := s.key.Status.ObservedGeneration != s.key.Generation // and so perhaps its end
+	return s.isSealed() && s.issued() == nil && end != nil && !s.now.Before(end.Time) && !changed
 }
 
 func (s *scope) secret(d *deliveredSecret) *issuance.Secret {
 	if d == nil {
 		return nil
 	}
-	return &issuance.Secret{Own: d.own, Adoptable: d.adoptable, Generation: d.generation, Key: d.key, Fits: d.key != nil && s.fits(d.hint)}
+	return &issuance.Secret{Own: d.own, Adoptable: d.adoptable, Generation: d.generation, Key: d.key, Fits: d.key != nil && !d.taken && s.fits(d.hint)}
 }
 
 // fits says whether the key of that hint begins as the keys of this ApiKey do. The environment is

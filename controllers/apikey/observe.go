@@ -59,7 +59,7 @@ func (r *Reconciler) observeCached(ctx context.Context, s *scope) error {
 	if meta, err := r.cachedSecret(ctx, stagedAt(s.key)); err != nil || meta == nil {
 		return err
 	}
-	s.material.staged, err = r.readStaged(ctx, s.key)
+	s.material.staged, _, err = r.readStaged(ctx, s.key)
 	return err
 }
 
@@ -107,9 +107,26 @@ func (r *Reconciler) observeLive(ctx context.Context, s *scope) error {
 		return err
 	}
 	if stagedSeen || s.renewalWanted() {
-		s.material.staged, err = r.readStaged(ctx, key)
+		if s.material.staged, s.material.stageTaken, err = r.readStaged(ctx, key); err != nil {
+			return err
+		}
 	}
-	return err
+	return r.findTaken(ctx, s)
+}
+
+// findTaken looks whether a key that has no hash yet is another ApiKey's. Whoever may write Secrets could else bring a
+// key back that was revoked, or take one over that works.
+func (r *Reconciler) findTaken(ctx context.Context, s *scope) (err error) {
+	for _, d := range []*deliveredSecret{s.material.delivered, s.material.staged} {
+		if d == nil || !d.own || d.key == nil || s.material.hashed[d.generation] != nil {
+			continue
+		}
+		d.taken, err = r.isTaken(ctx, s.key, *d.key, func(*credential.Credential) bool { return true })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readDelivered reads the Secret under the delivery's name; nil: there is none.
@@ -139,16 +156,17 @@ func (r *Reconciler) readDelivered(ctx context.Context, key *v1alpha1.ApiKey) (*
 	return d, nil
 }
 
-// readStaged reads the Secret that the next key waits in; nil: there is none of this ApiKey.
-func (r *Reconciler) readStaged(ctx context.Context, key *v1alpha1.ApiKey) (*deliveredSecret, error) {
+// readStaged reads the Secret that the next key waits in; nil: there is none of this ApiKey, and taken says whether
+// something else has its name.
+func (r *Reconciler) readStaged(ctx context.Context, key *v1alpha1.ApiKey) (staged *deliveredSecret, taken bool, err error) {
 	secret := &corev1.Secret{}
 	if err := r.Live.Get(ctx, stagedAt(key), secret); err != nil {
-		return nil, client.IgnoreNotFound(err)
+		return nil, false, client.IgnoreNotFound(err)
 	}
 	if !isOwn(&secret.ObjectMeta, key.UID, v1alpha1.SecretStaged) {
-		return nil, nil
+		return nil, true, nil
 	}
-	return newDelivered(&secret.ObjectMeta, true, contentOf(secret)), nil
+	return newDelivered(&secret.ObjectMeta, true, contentOf(secret)), false, nil
 }
 
 // readHashed reads the hashed Secrets of the given generations, and on from the newest of them

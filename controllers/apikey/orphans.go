@@ -54,6 +54,9 @@ func (s *scope) hasOrphans() bool {
 func (r *Reconciler) expire(ctx context.Context, s *scope) error {
 	w := s.references.workspace
 	end, ends := s.end()
+	if metav1.GetControllerOf(s.key) != nil {
+		return nil // an account's token: the account would have it made again
+	}
 	if !ends || w.Spec.Keys.RetainExpired == nil || s.renewalWanted() || s.now.Before(end.Add(w.Spec.Keys.RetainExpired.Duration)) {
 		return nil
 	}

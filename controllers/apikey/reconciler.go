@@ -119,7 +119,7 @@ func (r *Reconciler) open(ctx context.Context, name client.ObjectKey) (*scope, e
 		return nil, err
 	}
 	if r.UsageKnownUntil != nil {
-		s.usageKnownUntil = r.UsageKnownUntil(string(key.UID))
+		s.usageTold, s.usageKnownUntil = true, r.UsageKnownUntil(string(key.UID))
 	}
 	s.cachedVersion = key.ResourceVersion
 	s.setKey(key)

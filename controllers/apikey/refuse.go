@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -23,8 +24,18 @@ func (s *scope) refused(err error) error {
 	if isNamespaceTerminating(err) || !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) && !apierrors.IsRequestEntityTooLargeError(err) {
 		return err
 	}
-	s.fail(&problem{reason: v1alpha1.ReasonWriteRefused, message: "The API server refused a Secret: " + err.Error(), retryAfter: refusalRetry})
+	s.fail(&problem{reason: v1alpha1.ReasonWriteRefused, message: s.refusalText(err), retryAfter: refusalRetry})
 	return nil
+}
+
+// refusalText is what a person is told of a refusal. While the last one is told, its text stays: some webhooks put the
+// time or a request's ID into theirs, and a status that changes each time would have it tried again at once.
+func (s *scope) refusalText(err error) string {
+	ready := meta.FindStatusCondition(s.key.Status.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && ready.Reason == v1alpha1.ReasonWriteRefused && ready.ObservedGeneration == s.key.Generation {
+		return ready.Message
+	}
+	return "The API server refused a Secret: " + err.Error()
 }
 
 // isNamespaceTerminating says that nothing can be created because the namespace is being deleted.

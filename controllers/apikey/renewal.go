@@ -55,6 +55,9 @@ func (s *scope) renewalWanted() bool {
 	if current == nil || s.key.Spec.Source != nil {
 		return false
 	}
+	if end := s.key.Spec.ExpiresAt; end != nil && !s.now.Before(end.Time) {
+		return false // another key would have ended, too
+	}
 	if asked := regeneration(s.key); asked != "" && asked != current.secret.Annotations[annotationRegenerated] {
 		return true
 	}
@@ -122,13 +125,27 @@ func (s *scope) previousUsedAt() time.Time {
 
 // previousInUse says that the end of the overlap is near and the replaced key was used not long ago.
 func (s *scope) previousInUse() bool {
-	end := s.overlapEnd()
-	if s.material.previous() == nil || !s.now.Before(end) {
+	end := s.previousEnd()
+	if end.IsZero() || !s.now.Before(end) {
 		return false
 	}
 	near := s.key.Spec.Rotation.Overlap.Duration / nearEnd
 	used := s.previousUsedAt()
 	return !s.now.Before(end.Add(-near)) && used.After(s.replacedAt()) && !used.Before(end.Add(-2*near))
+}
+
+// previousEnd is when the replaced key stops working; zero: there is none. An overlap that is lengthened while it lasts
+// keeps its end.
+func (s *scope) previousEnd() time.Time {
+	previous := s.material.previous()
+	if previous == nil {
+		return time.Time{}
+	}
+	end := s.overlapEnd()
+	if set := previous.credential.End(&s.key.Spec); !set.IsZero() && set.Before(end) {
+		end = set
+	}
+	return end
 }
 
 // held says whether the staged key waits for verifiers that do not know it yet. Where the replaced key
@@ -139,7 +156,8 @@ func (s *scope) held() bool {
 		return false
 	}
 	hashed := s.material.hashed[next.generation]
-	if hashed == nil || !s.now.Before(hashed.secret.CreationTimestamp.Add(holdFor)) {
+	// When it was staged is told by the operator's clock, which is the one that is compared with.
+	if hashed == nil || !s.now.Before(next.issuedAt(s.now).Add(holdFor)) {
 		return false
 	}
 	all, _ := s.verifiers.Reached("secrets", hashed.secret.ResourceVersion)

@@ -15,6 +15,8 @@ const (
 	// A revocation that has not reached every verifier is looked at often at first, then seldom.
 	revocationIsFresh = 30 * time.Second
 	revocationRetry   = 10 * time.Second
+	revocationIsOld   = 10 * time.Minute
+	revocationSeldom  = 5 * time.Minute
 
 	reasonKeyLeaked = "KeyLeaked"
 )
@@ -51,8 +53,10 @@ func (s *scope) untilRevocation(now *v1alpha1.Revocation) time.Duration {
 		return 0
 	case s.now.Before(now.RequestedAt.Add(revocationIsFresh)):
 		return lookForVerifiers
+	case s.now.Before(now.RequestedAt.Add(revocationIsOld)):
+		return revocationRetry
 	}
-	return revocationRetry
+	return revocationSeldom
 }
 
 func revocationReason(key *v1alpha1.ApiKey) string {

@@ -26,6 +26,8 @@ type scope struct {
 
 	// verifiers is nil where nobody knows how far they have come.
 	verifiers Propagation
+	// usageTold says that anybody reads usage at all.
+	usageTold bool
 	// usageKnownUntil is until when every use of the key shows in its status; zero: that is not known.
 	usageKnownUntil time.Time
 
@@ -108,7 +110,7 @@ func over(key *v1alpha1.ApiKey, c *credential.Credential, now time.Time) bool {
 
 // stagedAt is where the next key waits. The name is derived, so that two operators cannot stage two keys.
 func stagedAt(key *v1alpha1.ApiKey) client.ObjectKey {
-	return client.ObjectKey{Namespace: key.Namespace, Name: "claviger-staged-" + string(key.UID)}
+	return client.ObjectKey{Namespace: key.Namespace, Name: v1alpha1.StagedPrefix + string(key.UID)}
 }
 
 // mayTake says whether what a Secret holds is any of the ApiKey's business.

@@ -94,8 +94,8 @@ func (s *scope) rotation() *v1alpha1.RotationStatus {
 	if next := s.nextRotation(); !next.IsZero() && s.key.Spec.State != v1alpha1.KeyRevoked {
 		r.NextAt = &metav1.Time{Time: next}
 	}
-	if previous := s.material.previous(); previous != nil && previous.credential.NotAfter != nil && s.now.Before(*previous.credential.NotAfter) {
-		r.Previous = &v1alpha1.PreviousKey{Hint: previous.credential.Hint, EndsAt: &metav1.Time{Time: *previous.credential.NotAfter}}
+	if end := s.previousEnd(); s.now.Before(end) {
+		r.Previous = &v1alpha1.PreviousKey{Hint: s.material.previous().credential.Hint, EndsAt: &metav1.Time{Time: end.Truncate(time.Second)}}
 	}
 	if *r == (v1alpha1.RotationStatus{}) {
 		return nil
@@ -132,8 +132,10 @@ func (s *scope) accountIsOfWorkspace() bool {
 // readiness says what Ready means for this key.
 func (s *scope) readiness() string {
 	switch {
-	case s.issued() == nil:
+	case s.issued() == nil && s.key.Spec.State == v1alpha1.KeyRevoked:
 		return "The key was revoked before one was issued"
+	case s.issued() == nil:
+		return "The key expired, and its hash is gone: give it a later end, and another is sealed"
 	case s.key.Spec.State == v1alpha1.KeyRevoked:
 		return "The key is revoked, as asked"
 	case s.isSealed():

@@ -102,11 +102,15 @@ func asksElse(old, object client.Object) bool {
 
 // usageMatters says that something besides usage itself follows from what was used.
 func usageMatters(old, status *v1alpha1.ApiKeyStatus) bool {
-	if old.Usage == nil || status.Usage == nil {
-		return false
+	was, is := old.Usage, status.Usage
+	if was == nil {
+		was = &v1alpha1.KeyUsage{}
 	}
-	return !old.Usage.PreviousLastUsedAt.Equal(status.Usage.PreviousLastUsedAt) ||
-		meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionUnused) != nil && !old.Usage.LastUsedAt.Equal(status.Usage.LastUsedAt)
+	if is == nil {
+		is = &v1alpha1.KeyUsage{}
+	}
+	return !was.PreviousLastUsedAt.Equal(is.PreviousLastUsedAt) ||
+		meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionUnused) != nil && !was.LastUsedAt.Equal(is.LastUsedAt)
 }
 
 // ofHashed maps a hashed Secret to its ApiKey, whether that exists or not.

@@ -47,7 +47,7 @@ func (r *Reconciler) keepToken(ctx context.Context, account *v1alpha1.ServiceAcc
 	}
 	if account.Spec.Token == nil {
 		if key != nil && metav1.IsControlledBy(key, account) {
-			return nil, nil, r.deleteToken(ctx, key)
+			return nil, nil, r.endToken(ctx, account)
 		}
 		return nil, nil, nil
 	}
@@ -63,6 +63,24 @@ func (r *Reconciler) keepToken(ctx context.Context, account *v1alpha1.ServiceAcc
 	default:
 		return key, nil, err
 	}
+}
+
+// endToken deletes the token of an account that is to have none. That it is to have none is believed only of
+// the API server: a cache may be of before the account had one.
+func (r *Reconciler) endToken(ctx context.Context, cached *v1alpha1.ServiceAccount) error {
+	at := client.ObjectKeyFromObject(cached)
+	account, err := get[v1alpha1.ServiceAccount](ctx, r.Live, at)
+	if err != nil {
+		return err
+	}
+	if account == nil || account.UID != cached.UID || account.Spec.Token != nil {
+		return errOutdated
+	}
+	key, err := get[v1alpha1.ApiKey](ctx, r.Live, at)
+	if err != nil || key == nil || !metav1.IsControlledBy(key, account) {
+		return err
+	}
+	return r.deleteToken(ctx, key)
 }
 
 // errTaken says that somebody else's ApiKey has the token's name.

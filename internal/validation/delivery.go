@@ -29,6 +29,10 @@ func delivery(path *field.Path, d *v1alpha1.Delivery) field.ErrorList {
 	if d.SecretName != "" {
 		errs = append(errs, objectName(path.Child("secretName"), d.SecretName)...)
 	}
+	if strings.HasPrefix(d.SecretName, v1alpha1.StagedPrefix) {
+		errs = append(errs, field.Invalid(path.Child("secretName"), d.SecretName,
+			"names that begin with "+v1alpha1.StagedPrefix+" are kept for keys that wait to be delivered: choose another name"))
+	}
 	errs = append(errs, oneOf(path.Child("deletionPolicy"), d.DeletionPolicy,
 		v1alpha1.DeletionDelete, v1alpha1.DeletionRetain)...)
 	errs = append(errs, oneOf(path.Child("existing"), d.Existing, v1alpha1.ExistingRefuse, v1alpha1.ExistingAdopt)...)

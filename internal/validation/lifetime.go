@@ -51,8 +51,11 @@ func lifetime(path *field.Path, key *v1alpha1.ApiKey, refs References, now time.
 	case !end.After(latest):
 		return nil
 	case key.Spec.ExpiresAt != nil:
-		return field.ErrorList{field.Invalid(path.Child("expiresAt"), timestamp(*end),
-			allows+", here until "+timestamp(latest)+": set an earlier end")}
+		if !refs.IssuedAt.IsZero() {
+			// Of a key that is yet to be issued that changes from second to second, and so would its status.
+			allows += ", here until " + timestamp(latest)
+		}
+		return field.ErrorList{field.Invalid(path.Child("expiresAt"), timestamp(*end), allows+": set an earlier end")}
 	case key.Spec.TTL != nil:
 		return field.ErrorList{field.Invalid(path.Child("ttl"), readable(key.Spec.TTL.Duration),
 			allows+": set a shorter ttl")}

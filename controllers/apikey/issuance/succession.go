@@ -88,6 +88,21 @@ func (o Observation) settle(plan Plan, current int, key token.Hash) Plan {
 	return plan
 }
 
+// Settling is what becomes of the keys that the current one replaced, and nothing else: of those that are to follow
+// it says nothing.
+func (o Observation) Settling() Plan {
+	current := o.Latest()
+	if o.Secret != nil {
+		if !o.holdsIssuedKey() {
+			return Plan{}
+		}
+		current = o.Secret.Generation
+	}
+	plan := o.settle(Plan{}, current, o.Hashes[current])
+	plan.Delete = slices.DeleteFunc(plan.Delete, func(g int) bool { return g > current })
+	return plan
+}
+
 // others are the generations besides one, ascending.
 func (o Observation) others(generation int) []int {
 	return o.where(func(g int) bool { return g != generation })

@@ -33,7 +33,7 @@ func TestK4Properties(t *testing.T) {
 			return ""
 		})
 	}
-	t.Run("an account has them all", func(t *testing.T) {
+	t.Run("an account has them all", func(*testing.T) {
 		await(key, "property/news", "reports:read", "VALID")
 		await(key, "property/shop", "reports:read", "VALID")
 		await(key, "property/shop", "properties:manage", "SCOPE_INSUFFICIENT")
