@@ -1,5 +1,5 @@
 // Package alke shows that Claviger can stand in for the service accounts and tokens of Alke Analytics: one test for each row of
-// its table but K7, the reports, which the console answers.
+// its table but K7, the reports, which has its test when what it needs is there.
 package alke
 
 import (
