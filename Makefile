@@ -30,10 +30,11 @@ run: build ## Run all of Claviger on this machine; ARGS=--help lists flags
 	@exec bin/local $(ARGS)
 
 .PHONY: test
-test: control-plane gateways redis binary ## Run every test, on a real control plane; RACE=1 with the race detector
+test: control-plane gateways redis jq binary ## Run every test, on a real control plane; RACE=1 with the race detector
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_BINARY="$(CURDIR)/$(BINARY)" \
 		CLAVIGER_GATEWAYS="$$(hack/gateways/build.sh 2>/dev/null)" \
 		CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
+		CLAVIGER_JQ="$$(hack/jq/build.sh 2>/dev/null)" \
 		go test $(RACE_FLAG) -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: test-unit
@@ -85,6 +86,10 @@ gateways: ## Get nginx, Caddy and Traefik for test, where they can be had
 .PHONY: redis
 redis: ## Get Valkey or Redis for test and bench, where it can be had
 	@hack/redis/build.sh >/dev/null
+
+.PHONY: jq
+jq: ## Get jq for test, where it can be had
+	@hack/jq/build.sh >/dev/null
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG

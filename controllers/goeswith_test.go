@@ -101,6 +101,24 @@ func TestNothingGoesWithAWorkspaceThatIsThereAgainOrChangedItsMind(t *testing.T)
 	}
 }
 
+// What comes back from a backup before its Workspace bears the mark of another UID.
+func TestAMarkOfBeforeABackupSaysNothing(t *testing.T) {
+	ns := newNamespace(t, "team")
+	shop, key := newWorkspace(ns, "shop", cascading), newKey(ns, "key", "shop")
+	create(t, shop)
+	create(t, key)
+	look, _ := looking(t, shop)
+	look()
+	restored := newKey(ns, "restored", "shop")
+	restored.Annotations = fresh(t, key).Annotations
+	create(t, restored)
+	remove(t, shop)
+	look()
+	if exists(t, key) || !exists(t, restored) {
+		t.Errorf("the key is there: %v, and what was restored: %v", exists(t, key), exists(t, restored))
+	}
+}
+
 // A cache that says that a workspace is gone is not believed.
 func TestAWorkspaceIsGoneOnlyIfTheAPIServerSaysSo(t *testing.T) {
 	ns := newNamespace(t, "team")

@@ -224,9 +224,13 @@ func TestTheStateOfAKey(t *testing.T) {
 	is("without its account", v1alpha1.ReasonPending, v1alpha1.ReasonServiceAccountNotFound)
 	remove(t, workspace)
 	is("without its workspace", v1alpha1.ReasonPending, v1alpha1.ReasonWorkspaceNotFound)
+	sameSecrets(t, operator, key, before)
+	text := plaintext(delivered(t, key))
 	change(t, key, func(k *v1alpha1.ApiKey) { k.Spec.State = v1alpha1.KeyRevoked })
 	is("revoked", v1alpha1.ReasonRevoked, v1alpha1.ReasonReconciled)
-	sameSecrets(t, operator, key, before)
+	if plaintext(delivered(t, key)) != text {
+		t.Error("revoking changed what is in the Secret")
+	}
 
 	never := newKey(ns, "never", "shop", func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyRevoked })
 	create(t, never)

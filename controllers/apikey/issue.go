@@ -185,6 +185,9 @@ func (s *scope) materialProblem() *problem {
 	case v1alpha1.ReasonSecretConflict:
 		p.message = fmt.Sprintf("Secret %q exists and is not this ApiKey's own, so it is left alone: remove it, or create another ApiKey with another delivery.secretName", name)
 		p.retryAfter = conflictRetry
+		if s.material.delivered.meta.Annotations[annotationRevoked] != "" {
+			p.message = fmt.Sprintf("Secret %q holds a key that was revoked, which is final, so it is not adopted: delete it, and another key is issued", name)
+		}
 		if s.isLeftover() {
 			p.message = fmt.Sprintf("Secret %q belongs to a deleted ApiKey of the same name: waiting until it is deleted, too", name)
 			p.stalled, p.quiet = false, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,7 +16,8 @@ import (
 )
 
 // annotationGoesWith, on ApiKeys and ServiceAccounts, is the UID of the Workspace that they are deleted
-// with. It says so when the Workspace, and its policy, is gone, whether the operator was there when it went or not.
+// with. It says so when the Workspace, and its policy, is gone, whether the operator was there when it went or not. Their own
+// UID comes after it: what came back from a backup before its Workspace bears a mark that is not its own.
 //
 // An owner reference would do the same without an operator, but Argo CD does not prune what has one
 // (argo-cd#4764): a key that left Git would go on working.
@@ -59,16 +61,16 @@ func (r *Reconciler) members(ctx context.Context, at client.ObjectKey) ([]client
 
 // mark writes on each member of a Workspace whether it goes with it.
 func (r *Reconciler) mark(ctx context.Context, workspace *v1alpha1.Workspace) error {
-	wanted := ""
-	if workspace.Spec.DeletionPolicy == v1alpha1.WorkspaceCascade {
-		wanted = string(workspace.UID)
-	}
 	members, err := r.members(ctx, client.ObjectKeyFromObject(workspace))
 	if err != nil {
 		return err
 	}
 	written, again := 0, false
 	for _, member := range members {
+		wanted := ""
+		if workspace.Spec.DeletionPolicy == v1alpha1.WorkspaceCascade {
+			wanted = string(workspace.UID) + ownMark(member)
+		}
 		if member.GetAnnotations()[annotationGoesWith] == wanted {
 			continue
 		}
@@ -85,6 +87,9 @@ func (r *Reconciler) mark(ctx context.Context, workspace *v1alpha1.Workspace) er
 	}
 	return nil
 }
+
+// ownMark ends the mark of a member.
+func ownMark(member client.Object) string { return "/" + string(member.GetUID()) }
 
 func (r *Reconciler) markOne(ctx context.Context, member client.Object, wanted string) error {
 	value := "null"
@@ -104,7 +109,7 @@ func (r *Reconciler) cascade(ctx context.Context, at client.ObjectKey) error {
 	}
 	var marked []client.Object
 	for _, member := range members {
-		if member.GetAnnotations()[annotationGoesWith] != "" {
+		if strings.HasSuffix(member.GetAnnotations()[annotationGoesWith], ownMark(member)) {
 			marked = append(marked, member)
 		}
 	}
