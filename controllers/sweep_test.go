@@ -21,7 +21,6 @@ var faults = map[string]struct {
 }{
 	"a conflict":                {apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, "some", nil), false},
 	"a timeout, and it is done": {apierrors.NewTimeoutError("the server took too long", 1), true},
-	"a timeout, and it is not":  {apierrors.NewTimeoutError("the server took too long", 1), false},
 }
 
 // A scene is one thing that happens to a key. Before prepares it and returns the key; after says what must

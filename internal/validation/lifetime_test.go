@@ -67,7 +67,7 @@ func TestLifetime(t *testing.T) {
 			[]string{"spec.ttl: its defaultTTL is longer"}},
 		{"an end within the maximum from now on", aKey(withEnd(in(longest))), withTTLs(0, longest), time.Time{}, nil},
 		{"an end beyond the maximum from now on", aKey(withEnd(in(longest + time.Second))), withTTLs(0, longest), time.Time{},
-			[]string{"spec.expiresAt: here until 2026-03-31T12:00:00Z"}},
+			[]string{"spec.expiresAt: for at most 720h: set an earlier end"}},
 		{"an end within the maximum from the issue on", aKey(withEnd(in(20 * day))), withTTLs(0, longest), issued, nil},
 		{"an end beyond the maximum from the issue on", aKey(withEnd(in(20*day + time.Second))), withTTLs(0, longest), issued,
 			[]string{"spec.expiresAt: here until 2026-03-21T12:00:00Z"}},
