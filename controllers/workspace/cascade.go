@@ -78,7 +78,10 @@ func (r *Reconciler) mark(ctx context.Context, workspace *v1alpha1.Workspace) er
 			return errMore
 		}
 		err := r.markOne(ctx, member, wanted)
-		if again = again || apierrors.IsConflict(err); err != nil && !again && !apierrors.IsNotFound(err) {
+		switch {
+		case apierrors.IsConflict(err):
+			again = true
+		case err != nil && !apierrors.IsNotFound(err):
 			return err
 		}
 	}
