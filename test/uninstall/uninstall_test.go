@@ -152,14 +152,13 @@ func leave(t *testing.T) {
 
 func exists(t *testing.T, kind, name, namespace string) bool {
 	t.Helper()
-	out, err := try("", "get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "name")
-	return err == nil && out != ""
+	return kubectl(t, "get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "name") != ""
 }
 
 // plaintext is what a delivered Secret holds; empty: there is none.
-func plaintext(namespace, name string) string {
-	out, _ := try("", "get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", "jsonpath={.data.api-key}") //nolint:errcheck // then it is empty
-	return out
+func plaintext(t *testing.T, namespace, name string) string {
+	t.Helper()
+	return kubectl(t, "get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", "jsonpath={.data.api-key}")
 }
 
 // An operator that is gone, and webhooks that were left behind and lead nowhere, keep nobody from deleting
@@ -177,7 +176,7 @@ func TestDeletingNeverWaitsForAClavigerThatIsGone(t *testing.T) {
 	kubectl(t, "delete", "apikey", "goes", "-n", "left-behind", "--timeout=30s")
 	kubectl(t, "delete", "workspace", "shop", "-n", "left-behind", "--timeout=30s")
 	await(t, func() string {
-		if plaintext("left-behind", "goes") != "" {
+		if plaintext(t, "left-behind", "goes") != "" {
 			return "the Secret of a deleted key is there"
 		}
 		return ""
@@ -193,16 +192,16 @@ func TestWhatStaysWhenClavigerIsRemovedWhole(t *testing.T) {
 	makeKeys(t, "team")
 	stop()
 	leave(t)
-	stays := plaintext("team", "stays")
+	stays := plaintext(t, "team", "stays")
 	kubectl(t, "delete", "--ignore-not-found", "-k", "config/default", "--timeout=100s")
 
 	await(t, func() string {
-		if plaintext("team", "goes") != "" {
+		if plaintext(t, "team", "goes") != "" {
 			return "the garbage collector leaves the Secret of a key that is gone"
 		}
 		return ""
 	})
-	if got := plaintext("team", "stays"); got == "" || got != stays {
+	if got := plaintext(t, "team", "stays"); got == "" || got != stays {
 		t.Error("a Secret that was to be retained is gone or changed")
 	}
 	for _, gone := range [][2]string{
@@ -218,7 +217,7 @@ func TestWhatStaysWhenClavigerIsRemovedWhole(t *testing.T) {
 	// Installed again, a retained Secret is adopted, and the key in it is the same.
 	install(t)
 	makeKeys(t, "team")
-	if got := plaintext("team", "stays"); got != stays {
+	if got := plaintext(t, "team", "stays"); got != stays {
 		t.Error("the retained key is another one after Claviger was installed again")
 	}
 	kubectl(t, "delete", "namespace", "team", "--timeout=90s")
