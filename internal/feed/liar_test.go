@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -26,13 +27,14 @@ type liar struct {
 	workspaces []v1alpha1.Workspace
 	denies     int // so many more lists of Workspaces are empty
 	asked      []string
+	edition    int           // the resource version of what there is
 	breaks     chan struct{} // ends the watches
 }
 
 func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	l.mu.Lock()
-	breaks := l.breaks
+	breaks, edition := l.breaks, l.version()
 	l.mu.Unlock()
 	switch {
 	case query.Get("sendInitialEvents") != "" && !l.streams:
@@ -42,7 +44,11 @@ func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case query.Get("watch") != "":
 		w.Header().Set("Content-Type", "application/json")
 		if query.Get("sendInitialEvents") != "" {
-			l.stream(w, path.Base(r.URL.Path))
+			l.stream(w, path.Base(r.URL.Path), edition)
+		} else if query.Get("resourceVersion") != edition {
+			// What changed between the list and this watch must not be missed.
+			breaks = make(chan struct{})
+			close(breaks)
 		}
 		w.(http.Flusher).Flush()
 		select {
@@ -59,7 +65,7 @@ func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // stream sends a list as events, and the bookmark that ends it.
-func (l *liar) stream(w http.ResponseWriter, resource string) {
+func (l *liar) stream(w http.ResponseWriter, resource, edition string) {
 	kind, version := kindOf(resource)
 	send := func(event string, object map[string]any) {
 		object["kind"], object["apiVersion"] = kind, version
@@ -69,17 +75,22 @@ func (l *liar) stream(w http.ResponseWriter, resource string) {
 		send("ADDED", map[string]any{"metadata": workspace.ObjectMeta})
 	}
 	send("BOOKMARK", map[string]any{"metadata": metav1.ObjectMeta{
-		ResourceVersion: "5", Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
+		ResourceVersion: edition, Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
 	}})
 }
 
 func (l *liar) list(w http.ResponseWriter, r *http.Request, resource string) {
 	kind, version := kindOf(resource)
+	l.mu.Lock()
+	edition := l.version()
+	l.mu.Unlock()
 	l.answer(w, http.StatusOK, map[string]any{
-		"kind": kind + "List", "apiVersion": version, "metadata": map[string]any{"resourceVersion": "5"},
+		"kind": kind + "List", "apiVersion": version, "metadata": map[string]any{"resourceVersion": edition},
 		"items": l.items(resource, r.URL.Query().Get("resourceVersion")+"/"+r.URL.Query().Get("limit")),
 	})
 }
+
+func (l *liar) version() string { return strconv.Itoa(5 + l.edition) }
 
 // items is what it says that there is.
 func (l *liar) items(resource, asked string) []v1alpha1.Workspace {
@@ -116,6 +127,7 @@ func (l *liar) relist(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change()
+	l.edition++
 	close(l.breaks)
 	l.breaks = make(chan struct{})
 }
