@@ -30,10 +30,11 @@ run: build ## Run all of Claviger on this machine; ARGS=--help lists flags
 	@exec bin/local $(ARGS)
 
 .PHONY: test
-test: control-plane gateways redis jq binary ## Run every test, on a real control plane; RACE=1 with the race detector
+test: control-plane gateways redis postgres jq binary ## Run every test, on a real control plane; RACE=1 with the race detector
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_BINARY="$(CURDIR)/$(BINARY)" \
 		CLAVIGER_GATEWAYS="$$(hack/gateways/build.sh 2>/dev/null)" \
 		CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
+		CLAVIGER_POSTGRES="$$(hack/postgres/build.sh 2>/dev/null)" \
 		CLAVIGER_JQ="$$(hack/jq/build.sh 2>/dev/null)" \
 		go test $(RACE_FLAG) -timeout 20m $(TESTFLAGS) ./...
 
@@ -46,10 +47,11 @@ fuzz: ## Fuzz each parser for FUZZTIME
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: control-plane redis build ## Measure the verifier against the bare transports; ARGS=--help lists flags
+bench: control-plane redis postgres build ## Measure the verifier against the bare transports; ARGS=--help lists flags
 	@hack/ratelimit/build.sh >/dev/null
 	@go build -o bin/bench ./test/bench
 	@KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
+		CLAVIGER_POSTGRES="$$(hack/postgres/build.sh 2>/dev/null)" \
 		CLAVIGER_RATELIMIT="$$(hack/ratelimit/build.sh 2>/dev/null)" bin/bench --binary=bin/claviger $(ARGS)
 
 .PHONY: lint
@@ -86,6 +88,10 @@ gateways: ## Get nginx, Caddy and Traefik for test, where they can be had
 .PHONY: redis
 redis: ## Get Valkey or Redis for test and bench, where it can be had
 	@hack/redis/build.sh >/dev/null
+
+.PHONY: postgres
+postgres: ## Get PostgreSQL for test and bench, where it can be had
+	@hack/postgres/build.sh >/dev/null
 
 .PHONY: jq
 jq: ## Get jq for test, where it can be had

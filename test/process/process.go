@@ -35,6 +35,8 @@ type Options struct {
 	// OnParentDeath is sent to the program when its parent dies without stopping it, on
 	// Linux. SIGKILL where nothing is lost by it, SIGTERM where there is work to finish.
 	OnParentDeath syscall.Signal
+	// As is whom the program runs as; nil: the one who starts it.
+	As *syscall.Credential
 }
 
 // Start starts a program, in a process group of its own so that Ctrl-C in a terminal
@@ -44,6 +46,7 @@ func Start(opts Options) (*Process, error) {
 	cmd.Env = append(os.Environ(), opts.Env...)
 	cmd.Stdout, cmd.Stderr = opts.Output, opts.Output
 	cmd.SysProcAttr = attributes(opts.OnParentDeath)
+	cmd.SysProcAttr.Credential = opts.As
 	// What a grandchild holds open must not keep Wait from returning.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
