@@ -14,7 +14,7 @@ import (
 
 // Report is what became of a request that a Verify let pass. RequestID and the key must be there.
 //
-// Outcome, Error, Labels and Latency are for analytics: they are checked, and nothing keeps them yet.
+// Its Outcome, and what else it tells, is kept with the usage: see docs/analytics.md.
 type Report struct {
 	// RequestID is the ID of the Request. Of several reports of one request by one key only the first
 	// counts, so it must not be for a client to choose: who sends the same ID again and again would pay once.
@@ -34,8 +34,13 @@ type Report struct {
 	Error string
 	// Labels are what the usage is told apart by.
 	Labels Labels
+	// Resource is what the key was used on, as in the Request.
+	Resource string
 	// Latency is how long the request took: at most MaxLatency, zero where it is not known.
 	Latency time.Duration
+	// Bytes is how many were sent to the client, and HTTPStatus what it was answered with; zero where that is not known.
+	Bytes      int64
+	HTTPStatus int
 }
 
 // Outcome is how a request ended.
@@ -91,6 +96,9 @@ func (v *Verifier) Report(ctx context.Context, r Report) (reported Reported, err
 			return reported, fmt.Errorf("%w: %w", ErrLimitsUnavailable, err)
 		}
 	}
+	if v.recorder != nil && !reported.Again && r.tells() {
+		v.recorder.Report(ended(&r, &entry, reported.At))
+	}
 	v.look(&reported.Limits, &entry, reported.At)
 	return reported, nil
 }
@@ -119,6 +127,12 @@ func (r *Report) validateOutcome() error {
 		return tooLong("labels.tier")
 	case len(r.Labels.Domain) > MaxText:
 		return tooLong("labels.domain")
+	case len(r.Resource) > MaxText:
+		return tooLong("resource")
+	case r.Bytes < 0:
+		return errors.New("bytes must be 0 or more")
+	case r.HTTPStatus != 0 && (r.HTTPStatus < 100 || r.HTTPStatus > 999):
+		return errors.New("httpStatus must be that of the answer, of three digits; leave it out where it is not known")
 	case r.Latency < 0 || r.Latency > MaxLatency:
 		return fmt.Errorf("latencyMs must be from 0 to %d", MaxLatency.Milliseconds())
 	}

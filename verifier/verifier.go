@@ -25,10 +25,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-// Recorder is told every decision about a known key. Record is called while a request waits
-// and must not block; what it cannot take it must count as lost.
+// Recorder is told every decision about a known key, and every outcome that is reported. Record is called while a
+// request waits and must not block; what it cannot take it must count as lost. Report returns once the outcome is
+// where it outlives the process.
 type Recorder interface {
 	Record(usage.Event)
+	Report(usage.Event)
 }
 
 // Options are what a Verifier is made of.
@@ -206,7 +208,7 @@ func (v *Verifier) decideKnown(ctx context.Context, d *Decision, r *Request, ent
 		v.look(&d.Limits, entry, d.At)
 	}
 	if v.recorder != nil && counts {
-		v.recorder.Record(event(code, r, entry, left.refusal, d))
+		v.recorder.Record(decided(code, r, entry, left.refusal, d))
 	}
 
 	d.answer(code)
@@ -233,25 +235,4 @@ func limitsCheck(code Code, counts bool) Check {
 		return Check{Name: "limits", Outcome: policy.Failed, Code: code, Decided: true}
 	}
 	return Check{Name: "limits", Outcome: policy.Skipped}
-}
-
-func event(code policy.Code, r *Request, entry *keyindex.Entry, refusal *usage.Refusal, d *Decision) usage.Event {
-	e := usage.Event{
-		Key: entry.Key.ID, Generation: entry.Key.Generation,
-		Workspace: entry.Class.WorkspaceID,
-		At:        d.At,
-		Code:      code.String(),
-		Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit,
-		Refusal: refusal,
-
-		Requests: max(1, r.Cost.Requests), SpendMicrocents: r.Cost.SpendMicrocents,
-		Tier: r.Labels.Tier, Domain: r.Labels.Domain,
-	}
-	if tightest := d.Limits.tightest(); tightest != nil {
-		e.Remaining, e.ResetAt = tightest.Remaining, tightest.ResetAt
-	}
-	if budget := d.Limits.budget(); budget != nil {
-		e.BudgetRemaining, e.BudgetResetAt = budget.Remaining, budget.ResetAt
-	}
-	return e
 }

@@ -28,6 +28,8 @@ type ledger struct {
 	events []usage.Event
 }
 
+func (l *ledger) Report(e usage.Event) { l.Record(e) }
+
 func (l *ledger) Record(e usage.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -273,12 +275,24 @@ func TestDecisionsAboutKnownKeysAreRecorded(t *testing.T) {
 	f.verify(t, verifier.Request{Key: free, Scopes: verifier.Scopes{AllOf: []string{"!"}}})
 
 	minute := now.Add(time.Minute)
+	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	recorded := func(key string, remaining int64, resetAt time.Time, denied string) usage.Event {
+		e := usage.Event{
+			Key: keyID(key), Generation: 1, At: now, PeriodStart: month,
+			Attribution: usage.Attribution{Workspace: "tenant/shop", Environment: "live"},
+			Remaining:   remaining, ResetAt: resetAt, BudgetRemaining: usage.NoLimit,
+		}
+		if denied != "" {
+			e.Details = usage.Details{Status: usage.Denied, Error: denied}
+		}
+		return e
+	}
 	want := []usage.Event{
-		{Generation: 1, Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Generation: 1, Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "SCOPE_INSUFFICIENT", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Generation: 1, Key: keyID("limited"), Workspace: "tenant/shop", At: now, Code: "WORKSPACE_MISMATCH", Remaining: 1, ResetAt: minute, BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Generation: 1, Key: keyID("tied"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: 1, ResetAt: now.Add(24 * time.Hour), BudgetRemaining: usage.NoLimit, Requests: 1},
-		{Generation: 1, Key: keyID("free"), Workspace: "tenant/shop", At: now, Code: "VALID", Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit, Requests: 1},
+		recorded("limited", 1, minute, ""),
+		recorded("limited", 1, minute, "SCOPE_INSUFFICIENT"),
+		recorded("limited", 1, minute, "WORKSPACE_MISMATCH"),
+		recorded("tied", 1, now.Add(24*time.Hour), ""),
+		recorded("free", usage.NoLimit, time.Time{}, ""),
 	}
 	if !slices.Equal(f.ledger.events, want) {
 		t.Errorf("got  %+v\nwant %+v", f.ledger.events, want)
@@ -301,7 +315,7 @@ func TestManyAtOnceAreAdmittedUpToTheLimit(t *testing.T) {
 	all.Wait()
 	admitted := 0
 	for _, e := range f.ledger.events {
-		if e.Code == "VALID" {
+		if e.Status == usage.Allowed {
 			admitted++
 		}
 	}

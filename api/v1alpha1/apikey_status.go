@@ -77,7 +77,8 @@ type ApiKeyStatus struct {
 
 // KeyUsage is what the verifiers counted for a key.
 type KeyUsage struct {
-	// Period is the current calendar month in UTC.
+	// Period is the workspace's current billing period: a calendar month in UTC, unless its spec.billing says
+	// otherwise.
 	// +optional
 	Period UsagePeriod `json:"period,omitempty"`
 
@@ -138,26 +139,6 @@ type ExhaustedLimit struct {
 	// ResetAt is when its next period begins.
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
 	ResetAt metav1.Time `json:"resetAt"`
-}
-
-// UsagePeriod is usage from a start on.
-type UsagePeriod struct {
-	// Start of the period.
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('9999-01-01T00:00:00Z')",message="must be a time from 1970 to 9998, for example 2027-01-31T12:00:00Z"
-	// +optional
-	Start *metav1.Time `json:"start,omitempty"`
-
-	UsageCounts `json:",inline"`
-}
-
-// UsageCounts counts decisions. A request is counted once, under one of these.
-type UsageCounts struct {
-	// Requests that were allowed.
-	// +optional
-	Requests int64 `json:"requests"`
-	// Denied requests.
-	// +optional
-	Denied int64 `json:"denied"`
 }
 
 // SealedKey is a key that only its recipients can read.

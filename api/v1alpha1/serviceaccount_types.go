@@ -110,6 +110,11 @@ type ServiceAccountStatus struct {
 	// +optional
 	Token *AccountTokenStatus `json:"token,omitempty"`
 
+	// Usage is what the verifiers have counted of all keys of the account, deleted ones among them. It follows
+	// within about a minute and is for reading only.
+	// +optional
+	Usage *GroupUsage `json:"usage,omitempty"`
+
 	// Conditions: Ready, Active and, while a person must act, Stalled.
 	// +listType=map
 	// +listMapKey=type
@@ -128,6 +133,9 @@ type ServiceAccountStatus struct {
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].status`
 // +kubebuilder:printcolumn:name="Keys",type=integer,JSONPath=`.status.activeKeys`
 // +kubebuilder:printcolumn:name="Max",type=integer,JSONPath=`.spec.maxActiveKeys`
+// +kubebuilder:printcolumn:name="Requests",type=integer,JSONPath=`.status.usage.period.requests`,priority=1
+// +kubebuilder:printcolumn:name="Spend",type=integer,JSONPath=`.status.usage.period.spendMicrocents`,priority=1
+// +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.usage.lastUsedAt`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ServiceAccount struct {

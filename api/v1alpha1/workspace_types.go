@@ -56,6 +56,15 @@ type WorkspaceSpec struct {
 	// +optional
 	Entities []EntityLimits `json:"entities,omitempty"`
 
+	// Billing says which periods usage is counted in, in the statuses of the workspace, its keys and its
+	// ServiceAccounts. By default these are calendar months in UTC.
+	// +optional
+	Billing *Billing `json:"billing,omitempty"`
+
+	// Usage says what is kept of the workspace's requests, besides the sums.
+	// +optional
+	Usage *UsagePolicy `json:"usage,omitempty"`
+
 	// DeletionPolicy is Refuse (the workspace is not deleted while it has keys) or Cascade (its keys are
 	// deleted with it).
 	// +kubebuilder:default=Refuse
@@ -239,6 +248,11 @@ type WorkspaceStatus struct {
 	// +optional
 	Keys KeyCounts `json:"keys,omitempty"`
 
+	// Usage is what the verifiers have counted of all keys of the workspace, deleted ones among them. It follows
+	// within about a minute and is for reading only: limits are not enforced from it.
+	// +optional
+	Usage *GroupUsage `json:"usage,omitempty"`
+
 	// Conditions: Ready, Active and, while a person must act, Stalled.
 	// +listType=map
 	// +listMapKey=type
@@ -272,6 +286,9 @@ type KeyCounts struct {
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].status`
 // +kubebuilder:printcolumn:name="Keys",type=integer,JSONPath=`.status.keys.total`
 // +kubebuilder:printcolumn:name="Working",type=integer,JSONPath=`.status.keys.active`
+// +kubebuilder:printcolumn:name="Requests",type=integer,JSONPath=`.status.usage.period.requests`,priority=1
+// +kubebuilder:printcolumn:name="Spend",type=integer,JSONPath=`.status.usage.period.spendMicrocents`,priority=1
+// +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.usage.lastUsedAt`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Workspace struct {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -60,11 +61,11 @@ func operatorCommand() *cobra.Command {
 	flags.StringVar(&f.certs, "certs", certsSelf, "who makes the certificates: self, or external where cert-manager or somebody else mounts them into --cert-dir")
 	flags.StringSliceVar(&f.webhookDNSNames, "webhook-dns-names", nil, "further DNS names for the certificate, comma separated")
 	flags.StringSliceVar(&f.verifierURLs, "verifier-url", []string{"https://claviger-verifier-admin.claviger-system.svc:8443"},
-		"the verifiers' protected ports, comma separated: each address of each is asked how far it has come, and usage is read from the first; empty: neither usage nor how far a revocation has come is shown")
+		"the verifiers' protected ports, comma separated: each address of each is asked how far it has come, and usage is read from the first, or from any that answers where they store it in one place; empty: neither usage nor how far a revocation has come is shown")
 	flags.StringVar(&f.verifierCA, "verifier-ca", "", "file with the authority of the verifier's certificate (default <cert-dir>/ca.crt)")
 	flags.StringVar(&f.verifierToken, "verifier-token-file", "/var/run/secrets/claviger.dev/verifier/token", "file with a token of the operator's service account for the audience "+usagefeed.Audience+", to show to the verifier")
 	flags.DurationVar(&f.usageInterval, "usage-interval", 10*time.Second, "how often to read usage from the verifier")
-	flags.Float64Var(&f.usageWritesPerSecond, "usage-writes-per-second", 20, "how many statuses with usage to write at most, of keys and limits together")
+	flags.Float64Var(&f.usageWritesPerSecond, "usage-writes-per-second", 20, "how many statuses with usage to write at most, of all kinds together")
 	return cmd
 }
 
@@ -140,9 +141,13 @@ func setUpVerifiers(mgr ctrl.Manager, f operatorFlags, o *controllers.Options) e
 	if err != nil {
 		return err
 	}
+	writer, err := usage.NewWriter(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return err
+	}
 	writeBack, err := usage.New(usage.Options{
-		Client: mgr.GetClient(), Informers: mgr.GetCache(), Events: mgr.GetEventRecorder(controllers.Reporter),
-		VerifierURL: f.verifierURLs[0], CAFile: f.verifierCA, TokenFile: f.verifierToken,
+		Client: mgr.GetClient(), Writer: writer, Informers: mgr.GetCache(), Events: mgr.GetEventRecorder(controllers.Reporter),
+		VerifierURLs: f.verifierURLs, CAFile: f.verifierCA, TokenFile: f.verifierToken,
 		Interval: f.usageInterval, WritesPerSecond: f.usageWritesPerSecond,
 		Metrics: metrics.Registry, Log: mgr.GetLogger().WithName("usage"),
 	})
@@ -150,12 +155,7 @@ func setUpVerifiers(mgr ctrl.Manager, f operatorFlags, o *controllers.Options) e
 		return err
 	}
 	o.Propagation = verifiers
-	o.UsageKnownUntil = func(keyID string) time.Time {
-		if !verifiers.Alone() {
-			return time.Time{} // the others count usage that is read by nobody
-		}
-		return writeBack.KnownUntilOf(keyID)
-	}
+	o.UsageKnownUntil = func(keyID string) time.Time { return writeBack.KnownUntilOf(keyID, verifiers.Alone()) }
 	if err := mgr.Add(verifiers); err != nil {
 		return err
 	}

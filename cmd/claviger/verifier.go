@@ -71,7 +71,10 @@ func verifierCommand() *cobra.Command {
 	flags.IntVar(&options.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource, "connections to the doors at once from one IPv4 address or IPv6 /64; more are closed")
 	flags.IntVar(&options.MaxInFlight, "max-in-flight", 0, "requests that are read and decided at once; more are answered 503 (0: 512 for each processor)")
 	flags.IntVar(&options.InvalidKeysPerMinute, "invalid-keys-per-minute", verifier.DefaultInvalidKeysPerMinute, "invalid keys that are borne from one IPv4 address or IPv6 /64; more are answered 429, valid ones never (-1: any number)")
-	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in; it is made where it is missing")
+	flags.StringVar(&options.UsageDB, "usage-db", "/var/lib/claviger/usage.db", "file to count usage in, and to keep in what is used of limits; it is made where it is missing")
+	flags.StringVar(&options.UsageStore.URL, "usage-url", "", "PostgreSQL in which verifiers count usage together, instead of in --usage-db: postgres://user@host:5432/database?sslmode=verify-full (empty: each verifier counts for itself)")
+	flags.StringVar(&options.UsageStore.PasswordFile, "usage-password-file", "", "file with the password for --usage-url; it is read again for each connection")
+	flags.StringVar(&options.UsageJournal, "usage-journal", "", "directory of this verifier's own for what is counted and not stored yet (empty: beside --usage-db, with the ending .pending)")
 	flags.StringVar(&options.SharedLimits.URL, "limits-url", "", "Valkey or Redis in which verifiers count limits together: redis://user@host:6379, rediss:// for TLS, several hosts with commas for a cluster (empty: each verifier counts for itself)")
 	flags.StringVar(&options.SharedLimits.PasswordFile, "limits-password-file", "", "file with the password for --limits-url; it is read again for each connection")
 	flags.DurationVar(&options.SharedLimits.Timeout, "limits-timeout", valkey.DefaultTimeout, "how long a request waits for --limits-url before --limits-outage decides")
@@ -124,6 +127,10 @@ func checkBounds(flags *pflag.FlagSet, o serve.Options) error {
 		return fmt.Errorf("--limits-timeout must be more than 0, for example 100ms; it is %s", o.SharedLimits.Timeout)
 	case o.SharedLimits.URL == "" && (flags.Changed("limits-password-file") || flags.Changed("limits-timeout") || flags.Changed("limits-outage")):
 		return errors.New("--limits-password-file, --limits-timeout and --limits-outage are about --limits-url: give that, too, or leave them out")
+	case o.UsageStore.URL == "" && flags.Changed("usage-password-file"):
+		return errors.New("--usage-password-file is about --usage-url: give that, too, or leave it out")
+	case o.UsageStore.URL == "" && o.UsageDB == "" && o.UsageJournal != "":
+		return errors.New("--usage-journal is about counting usage: give --usage-db or --usage-url, too, or leave it out")
 	case !plainName(o.QueryKey):
 		return errors.New("--query-key must be made of letters, digits, '-', '.', '_' and '~': anything else is escaped in URLs")
 	}

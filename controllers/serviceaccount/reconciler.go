@@ -86,7 +86,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if problem != nil && (again == 0 || again > refusalRetry) {
 		again = refusalRetry
 	}
-	return status.Keep(ctx, r.Writer, account, account.Status, desired, again)
+	has := account.Status
+	has.Usage = nil
+	return status.Keep(ctx, r.Writer, account, has, desired, again)
 }
 
 // facts are what the status depends on besides the account itself.
@@ -111,7 +113,7 @@ func (r *Reconciler) facts(ctx context.Context, account *v1alpha1.ServiceAccount
 	return f, err
 }
 
-// desiredStatus is pure.
+// desiredStatus is pure. What usage says is left to those who write it.
 func desiredStatus(account *v1alpha1.ServiceAccount, f facts, keys tally.Tally, now time.Time) v1alpha1.ServiceAccountStatus {
 	conditions := status.ConditionsOf(account, account.Status.Conditions, now)
 	reason, message := readiness(account, f)

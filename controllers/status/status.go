@@ -19,7 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/controllers/watch"
 )
 
-// FieldManager owns all of a status but the usage of ApiKeys and KeyLimits.
+// FieldManager owns all of a status but the usage.
 const FieldManager = "claviger-operator"
 
 // The API server takes no longer message.

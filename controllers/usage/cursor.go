@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// page is one page of a feed: of keys or of limits.
+// page is one page of a feed: of keys, of groups or of limits.
 type page[Item any] struct {
-	epoch string
-	next  int64
-	items []Item
+	epoch  string
+	next   int64
+	items  []Item
+	shared bool
 }
 
 // cursor reads a feed to its end, and from the beginning where that is called for.
@@ -19,8 +20,8 @@ type cursor[Item any] struct {
 	read  func(ctx context.Context, after int64) (page[Item], error)
 	epoch string
 	after int64
-	// whole says that the last reading began at the beginning.
-	whole bool
+	// whole says that the last reading began at the beginning, and shared that what it brought is of all verifiers.
+	whole, shared bool
 
 	// again says that a status lost what the feed has told before.
 	again      atomic.Bool
@@ -57,7 +58,7 @@ func (c *cursor[Item]) readAll(ctx context.Context, now time.Time, observe func(
 		case p.next < c.after:
 			return errBackwards
 		}
-		c.epoch = p.epoch
+		c.epoch, c.shared = p.epoch, p.shared
 		observe(p.items)
 		if p.next == c.after {
 			return nil

@@ -45,7 +45,7 @@ func clusterWithLimits(t *testing.T, shown *v1alpha1.ExhaustedLimit) *cluster {
 	if shown == nil {
 		return c
 	}
-	apiKey, err := statuses{c}.apiKey(t.Context(), "good-0")
+	apiKey, err := statuses{client: c}.apiKey(t.Context(), "good-0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func verifier(t *testing.T, token string, answer http.HandlerFunc) *feed {
 	writeFile(t, ca, authority(server))
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	writeFile(t, tokenFile, []byte(token))
-	f, err := newFeed(server.URL, ca, tokenFile)
+	f, err := newFeed([]string{server.URL}, ca, tokenFile)
 	if err != nil {
 		t.Fatal(err)
 	}

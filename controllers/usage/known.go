@@ -16,6 +16,8 @@ type known struct {
 	// that this was before something failed.
 	read    time.Time
 	failing bool
+	// shared says that these are the uses of all verifiers.
+	shared bool
 	// unshown are the keys whose status does not show all of that, by UID.
 	unshown map[string]*unshown
 }
@@ -115,8 +117,13 @@ func (k *known) untilOf(id string) time.Time {
 // KnownUntilOf is a moment before which every use of a key, by its ID, shows in its status, as the cache has
 // it. It is zero before the feed was read once, and while it cannot be read: silence then says nothing. It stays
 // behind while the status waits to be written, for what it lacks; other keys that wait do not hold it back.
-func (w *WriteBack) KnownUntilOf(id string) time.Time {
+//
+// It is zero too unless the feed is of all verifiers, or there is one alone: what others count is read by nobody.
+func (w *WriteBack) KnownUntilOf(id string, alone bool) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !alone && !w.known.shared {
+		return time.Time{}
+	}
 	return w.known.untilOf(id)
 }

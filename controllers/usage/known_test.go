@@ -57,7 +57,7 @@ func TestNothingIsKnownBeforeTheFeedWasReadAndWhileItIsNot(t *testing.T) {
 	w.keys.read = readsOf(&answers)
 	for i, want := range []time.Time{{}, start.Add(time.Minute - tellsWithin), {}, start.Add(3*time.Minute - tellsWithin)} {
 		w.readKeys(t.Context(), start.Add(time.Duration(i)*time.Minute)) //nolint:errcheck // what follows is what matters
-		if got := w.KnownUntilOf("any"); !got.Equal(want) {
+		if got := w.KnownUntilOf("any", true); !got.Equal(want) {
 			t.Errorf("after reading %d usage of one key is known until %v, want %v", i, got, want)
 		}
 	}
@@ -82,17 +82,17 @@ func TestWhatWaitsToBeWrittenIsNotKnown(t *testing.T) {
 	read := start.Add(-tellsWithin)
 	clock.Step(time.Hour)
 	use("good-0", "good-1")
-	if got := w.KnownUntilOf("good-0"); !got.Equal(read) {
+	if got := w.KnownUntilOf("good-0", true); !got.Equal(read) {
 		t.Errorf("while two statuses wait usage is known until %v, want %v", got, read)
 	}
-	if got, want := w.KnownUntilOf("another"), start.Add(time.Hour+step-tellsWithin); !got.Equal(want) {
+	if got, want := w.KnownUntilOf("another", true), start.Add(time.Hour+step-tellsWithin); !got.Equal(want) {
 		t.Errorf("another key is held up: %v, want %v", got, want)
 	}
 	for range 2 {
 		w.pass(0)
 		clock.Step(step)
 	}
-	if got := w.KnownUntilOf("good-0"); !got.Equal(read) {
+	if got := w.KnownUntilOf("good-0", true); !got.Equal(read) {
 		t.Errorf("while the cache does not have what was written usage is known until %v, want %v", got, read)
 	}
 	for _, id := range []string{"good-0", "good-1"} {
@@ -103,7 +103,7 @@ func TestWhatWaitsToBeWrittenIsNotKnown(t *testing.T) {
 		w.follow(apiKey, apiKey)
 	}
 	clock.Step(step)
-	if got, want := w.KnownUntilOf("good-0"), start.Add(time.Hour+step-tellsWithin); !got.Equal(want) {
+	if got, want := w.KnownUntilOf("good-0", true), start.Add(time.Hour+step-tellsWithin); !got.Equal(want) {
 		t.Errorf("once they are written usage is known until %v, want %v", got, want)
 	}
 }
@@ -118,10 +118,10 @@ func TestARefusedStatusHoldsUpItsOwnKeyAlone(t *testing.T) {
 	}
 	w.pass(0)
 	clock.Step(step)
-	if got, want := w.KnownUntilOf("another"), start.Add(-tellsWithin); !got.Equal(want) {
+	if got, want := w.KnownUntilOf("another", true), start.Add(-tellsWithin); !got.Equal(want) {
 		t.Errorf("usage is known until %v, want %v", got, want)
 	}
-	if got := w.KnownUntilOf("refused-0"); !got.IsZero() {
+	if got := w.KnownUntilOf("refused-0", true); !got.IsZero() {
 		t.Errorf("of the refused key it is known until %v", got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // news is what a feed told of one object.
 type news interface {
-	// id is the object's UID.
+	// id is the object's UID, or of a group its kind and name.
 	id() string
 	// change compares it with what the object's status shows.
 	change(context.Context, statuses) (change, error)
@@ -96,6 +96,25 @@ func (l ofLimit) change(ctx context.Context, s statuses) (c change, err error) {
 	}
 	if has := limit.Status.Usage; has == nil || *has != desired {
 		c.usage = &desired
+	}
+	return c, nil
+}
+
+type ofGroup struct{ usagefeed.Group }
+
+func (g ofGroup) id() string { return g.Kind + "/" + g.Name }
+
+func (g ofGroup) change(ctx context.Context, s statuses) (c change, err error) {
+	object, has, err := s.group(ctx, g.Kind, g.Name)
+	if err != nil || object == nil {
+		return change{}, err
+	}
+	c.object = object
+	if desired := groupUsage(&g.Group); has == nil || !equality.Semantic.DeepEqual(has, desired) {
+		c.usage = desired
+	}
+	if has != nil && has.LastUsedAt != nil {
+		c.lastShown = has.LastUsedAt.Time
 	}
 	return c, nil
 }

@@ -13,19 +13,16 @@ const slowestRead = time.Minute
 // outage counts failures in a row, to tell of them once when they begin and once when they end.
 type outage struct{ failures int }
 
-// readAll reads the feeds again and again. A verifier of before there was a feed of limits still has its
-// keys read as often as any other.
+// readAll reads the feeds again and again. A verifier of before there was a feed of limits or of groups still has
+// its keys read as often as any other.
 func (w *WriteBack) readAll(ctx context.Context) {
-	var keys, limits outage
+	var keys, limits, groups outage
 	for {
 		now := w.clock.Now()
 		w.tell(ctx, &keys, "Usage", w.readKeys(ctx, now))
 		if keys.failures == 0 {
-			w.tell(ctx, &limits, "The usage of limits", w.limits.readAll(ctx, now, func(list []usagefeed.Limit) {
-				for i := range list {
-					w.observe(ctx, ofLimit{list[i]})
-				}
-			}))
+			w.tell(ctx, &limits, "The usage of limits", readEach(ctx, w, &w.limits, now, func(l usagefeed.Limit) news { return ofLimit{l} }))
+			w.tell(ctx, &groups, "The usage of Workspaces and ServiceAccounts", readEach(ctx, w, &w.groups, now, func(g usagefeed.Group) news { return ofGroup{g} }))
 		}
 		w.wake()
 		w.forget()
@@ -36,19 +33,25 @@ func (w *WriteBack) readAll(ctx context.Context) {
 }
 
 func (w *WriteBack) readKeys(ctx context.Context, now time.Time) error {
-	err := w.keys.readAll(ctx, now, func(list []usagefeed.Key) {
-		for i := range list {
-			w.observe(ctx, ofKey{list[i]})
-		}
-	})
+	err := readEach(ctx, w, &w.keys, now, func(k usagefeed.Key) news { return ofKey{k} })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.known.failing = true
 	} else {
 		w.known.complete(now, w.keys.whole)
+		w.known.shared = w.keys.shared
 	}
 	return err
+}
+
+// readEach observes all that is new in a feed.
+func readEach[Item any](ctx context.Context, w *WriteBack, c *cursor[Item], now time.Time, newsOf func(Item) news) error {
+	return c.readAll(ctx, now, func(list []Item) {
+		for _, item := range list {
+			w.observe(ctx, newsOf(item))
+		}
+	})
 }
 
 // tell takes note of how it went to read what.

@@ -42,7 +42,7 @@ func newReader(f *feed, log *lines, clock *testclock.FakeClock) *WriteBack {
 		log: log.logger(), clock: clock, interval: 10 * time.Second, metrics: newMetrics(),
 		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1), known: newKnown(),
 	}
-	w.keys.read, w.limits.read = f.keys, f.limits
+	w.keys.read, w.limits.read, w.groups.read = f.keys, f.limits, f.groups
 	return w
 }
 
@@ -79,7 +79,7 @@ func TestAVerifierThatIsAwayIsToldOnceAndReadWhenItIsBack(t *testing.T) {
 	}
 }
 
-func TestAVerifierWithoutAFeedOfLimitsHasItsKeysReadAllTheSame(t *testing.T) {
+func TestAVerifierWithoutFeedsOfLimitsAndGroupsHasItsKeysReadAllTheSame(t *testing.T) {
 	var asked atomic.Int64
 	clock, log := testclock.NewFakeClock(start), &lines{}
 	w := newReader(verifier(t, "token", func(w http.ResponseWriter, r *http.Request) {
@@ -102,8 +102,14 @@ func TestAVerifierWithoutAFeedOfLimitsHasItsKeysReadAllTheSame(t *testing.T) {
 	}
 	cancel()
 	reading.Wait()
-	if got := log.all(); len(got) != 1 || !strings.Contains(got[0], "usage of limits cannot be read") || !strings.Contains(got[0], "404") {
-		t.Errorf("the log reads %q, want one line about limits", got)
+	got := log.all()
+	if len(got) != 2 {
+		t.Fatalf("the log reads %q, want a line about limits and one about groups", got)
+	}
+	for i, says := range []string{"usage of limits cannot be read", "usage of Workspaces and ServiceAccounts cannot be read"} {
+		if !strings.Contains(got[i], says) || !strings.Contains(got[i], "404") {
+			t.Errorf("the log reads %q, want %q", got[i], says)
+		}
 	}
 }
 

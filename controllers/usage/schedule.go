@@ -17,7 +17,7 @@ const (
 	forever = time.Duration(1<<63 - 1)
 )
 
-// schedule decides whose usage is written next, of keys and of limits: each at most once a minute, all
+// schedule decides whose usage is written next, of keys, groups and limits: each at most once a minute, all
 // together within a budget, and first the one whose status is the most out of date. It knows
 // no clock and does no I/O. It is not safe for concurrent use.
 type schedule struct {
@@ -28,7 +28,7 @@ type schedule struct {
 	pending map[string]*entry
 	waiting queue // those that were written less than a minute ago
 	ready   queue
-	// mayWrite is when one may be written again, by its UID. Those that may at any time are not in it.
+	// mayWrite is when one may be written again, by its id. Those that may at any time are not in it.
 	mayWrite map[string]time.Time
 	paused   time.Time
 	arrivals int64
@@ -40,8 +40,9 @@ type entry struct {
 	// shown is the last use that the status tells of; zero where it tells of none. After a
 	// failed write it is the time of that.
 	shown time.Time
-	// refused says that the last write was.
-	refused bool
+	// refused says that the last write was, and conflicts is how many in a row were stale.
+	refused   bool
+	conflicts int
 	// due is when it may be written; order is that of arrival.
 	due   time.Time
 	order int64

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,11 +15,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
-// FieldManager owns status.usage of ApiKeys and KeyLimits and no other field.
+// FieldManager owns status.usage of all four kinds and no other field.
 const FieldManager = "claviger-usage"
 
-// statuses reads and writes status.usage.
-type statuses struct{ client client.Client }
+// statuses reads status.usage from the cache and writes it.
+type statuses struct{ client, writer client.Client }
 
 // apiKey returns the ApiKey with a key ID, from the cache; nil where there is none (any more).
 func (s statuses) apiKey(ctx context.Context, id string) (*v1alpha1.ApiKey, error) {
@@ -40,6 +41,28 @@ func (s statuses) keyLimit(ctx context.Context, uid string) (*v1alpha1.KeyLimit,
 	return &list.Items[0], nil
 }
 
+// group returns the Workspace or the ServiceAccount of a name likewise, and what usage its status shows.
+func (s statuses) group(ctx context.Context, kind, name string) (object client.Object, has *v1alpha1.GroupUsage, err error) {
+	var at client.ObjectKey
+	at.Namespace, at.Name, _ = strings.Cut(name, "/")
+	switch kind {
+	case usagefeed.KindWorkspace:
+		workspace := &v1alpha1.Workspace{}
+		err = s.client.Get(ctx, at, workspace)
+		object, has = workspace, workspace.Status.Usage
+	case usagefeed.KindServiceAccount:
+		account := &v1alpha1.ServiceAccount{}
+		err = s.client.Get(ctx, at, account)
+		object, has = account, account.Status.Usage
+	default:
+		return nil, nil, nil // a later verifier may tell of more
+	}
+	if err != nil {
+		return nil, nil, client.IgnoreNotFound(err)
+	}
+	return object, has, nil
+}
+
 // write applies the usage to the very object that the cache knows. Its resource version keeps
 // the usage from another one of the same name made since; a UID would not, because the API
 // server ignores it when it is the status that is applied. It returns the resource version that the write made.
@@ -48,7 +71,7 @@ func (s statuses) write(ctx context.Context, object client.Object, usage any) (v
 	if err != nil {
 		return "", err
 	}
-	kind, err := s.client.GroupVersionKindFor(object)
+	kind, err := s.writer.GroupVersionKindFor(object)
 	if err != nil {
 		return "", err
 	}
@@ -59,7 +82,7 @@ func (s statuses) write(ctx context.Context, object client.Object, usage any) (v
 		"status": map[string]any{"usage": fields},
 	}}
 	applied.SetGroupVersionKind(kind)
-	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
+	err = s.writer.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(FieldManager), client.ForceOwnership)
 	return applied.GetResourceVersion(), err
 }
@@ -68,10 +91,7 @@ func (s statuses) write(ctx context.Context, object client.Object, usage any) (v
 // not known. Kubernetes keeps times to the second.
 func keyUsage(key *usagefeed.Key, exhausted *exhaustion, current int) *v1alpha1.KeyUsage {
 	usage := &v1alpha1.KeyUsage{
-		Period: v1alpha1.UsagePeriod{
-			Start:       toTime(&key.Period.Start),
-			UsageCounts: v1alpha1.UsageCounts(key.Period.Counts),
-		},
+		Period:              usagePeriod(&key.Period),
 		Total:               v1alpha1.UsageCounts(key.Total),
 		Remaining:           key.Remaining,
 		ResetAt:             toTime(key.ResetAt),
@@ -84,6 +104,18 @@ func keyUsage(key *usagefeed.Key, exhausted *exhaustion, current int) *v1alpha1.
 		usage.Exhausted = &exhausted.ExhaustedLimit
 	}
 	return usage
+}
+
+func groupUsage(group *usagefeed.Group) *v1alpha1.GroupUsage {
+	return &v1alpha1.GroupUsage{
+		Period:     usagePeriod(&group.Period),
+		Total:      v1alpha1.UsageCounts(group.Total),
+		LastUsedAt: toTime(&group.LastUsedAt),
+	}
+}
+
+func usagePeriod(period *usagefeed.Period) v1alpha1.UsagePeriod {
+	return v1alpha1.UsagePeriod{Start: toTime(&period.Start), UsageCounts: v1alpha1.UsageCounts(period.Counts)}
 }
 
 // previousUse is when a key before the current one was last used: of several the newest. Nil: none was.
@@ -102,7 +134,7 @@ func previousUse(generations []usagefeed.Generation, current int) *time.Time {
 }
 
 func toTime(at *time.Time) *metav1.Time {
-	if at == nil {
+	if at == nil || at.IsZero() {
 		return nil
 	}
 	return &metav1.Time{Time: at.UTC().Truncate(time.Second)}

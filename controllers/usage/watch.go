@@ -22,6 +22,8 @@ func (w *WriteBack) watchStatuses(ctx context.Context) error {
 	}{
 		{&v1alpha1.ApiKey{}, &w.keys.again},
 		{&v1alpha1.KeyLimit{}, &w.limits.again},
+		{&v1alpha1.Workspace{}, &w.groups.again},
+		{&v1alpha1.ServiceAccount{}, &w.groups.again},
 	} {
 		informer, err := w.informers.GetInformer(ctx, kind.object)
 		if err != nil {
@@ -78,13 +80,25 @@ func (w *WriteBack) forgetDeleted(object any) {
 
 // emptied says whether an object shows no usage and did before. Another one of the same name has never shown any.
 func emptied(before, after any) bool {
-	switch after := after.(type) {
+	old, ok := before.(client.Object)
+	if !ok {
+		return false
+	}
+	object, ok := after.(client.Object)
+	return ok && old.GetUID() == object.GetUID() && shows(old) && !shows(object)
+}
+
+// shows says whether there is usage in an object's status.
+func shows(object client.Object) bool {
+	switch object := object.(type) {
 	case *v1alpha1.ApiKey:
-		before, ok := before.(*v1alpha1.ApiKey)
-		return ok && before.UID == after.UID && before.Status.Usage != nil && after.Status.Usage == nil
+		return object.Status.Usage != nil
 	case *v1alpha1.KeyLimit:
-		before, ok := before.(*v1alpha1.KeyLimit)
-		return ok && before.UID == after.UID && before.Status.Usage != nil && after.Status.Usage == nil
+		return object.Status.Usage != nil
+	case *v1alpha1.Workspace:
+		return object.Status.Usage != nil
+	case *v1alpha1.ServiceAccount:
+		return object.Status.Usage != nil
 	}
 	return false
 }

@@ -12,6 +12,8 @@ import (
 const (
 	firstRetry   = time.Second
 	slowestRetry = time.Minute
+	// What the API server asks for itself may be longer, up to this.
+	longestAsked = 10 * time.Minute
 	writeTimeout = 30 * time.Second
 )
 
@@ -60,15 +62,17 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 		}
 	case resultRefused:
 		if !e.refused {
-			w.log.Error(err, "The usage of an object was refused; it is tried again every minute or so", "uid", e.news.id())
+			w.log.Error(err, "The usage of an object was refused; it is tried again every minute or so", "object", e.news.id())
 		}
 		e.refused = true
 		w.schedule.again(e, now, now.Add(writeEvery+w.schedule.jitter()))
 	case resultConflict:
-		w.schedule.again(e, now, now.Add(firstRetry))
-	case resultFailed:
+		// The cache is behind; if it stays so, this may not take up the budget of the others.
+		w.schedule.again(e, now, now.Add(backOff(e.conflicts)))
+		e.conflicts++
+	case resultFailed, resultThrottled:
 		if failures == 0 && ctx.Err() == nil {
-			w.log.Error(err, "Usage cannot be written; it is tried again until it can", "uid", e.news.id())
+			w.log.Error(err, "Usage cannot be written; it is tried again until it can", "object", e.news.id())
 		}
 		resume := now.Add(retryAfter(err, failures))
 		w.schedule.pause(resume)
@@ -82,9 +86,10 @@ func (w *WriteBack) settle(ctx context.Context, e *entry, failures int) int {
 const (
 	resultWritten   = "written"
 	resultUnchanged = "unchanged"
-	resultGone      = "gone"     // the object was deleted
-	resultConflict  = "conflict" // the object is newer than the cache, perhaps another one
-	resultRefused   = "refused"  // this object's, perhaps by a policy of its namespace
+	resultGone      = "gone"      // the object was deleted
+	resultConflict  = "conflict"  // the object is newer than the cache, perhaps another one
+	resultRefused   = "refused"   // this object's, perhaps by a policy of its namespace
+	resultThrottled = "throttled" // the API server has too much to do
 	resultFailed    = "failed"
 )
 
@@ -102,7 +107,9 @@ func (w *WriteBack) write(ctx context.Context, e *entry) (result, version string
 		return resultUnchanged, "", nil
 	}
 	w.announce(e.news.id(), &c)
+	began := w.clock.Now()
 	version, err = w.statuses.write(ctx, c.object, c.usage)
+	w.metrics.durations.Observe(w.clock.Since(began).Seconds())
 	switch {
 	case err == nil:
 		return resultWritten, version, nil
@@ -110,6 +117,8 @@ func (w *WriteBack) write(ctx context.Context, e *entry) (result, version string
 		return resultGone, "", nil
 	case apierrors.IsConflict(err):
 		return resultConflict, "", nil
+	case apierrors.IsTooManyRequests(err):
+		return resultThrottled, "", err
 	case concernsAll(err):
 		return resultFailed, "", err
 	default:
@@ -118,23 +127,26 @@ func (w *WriteBack) write(ctx context.Context, e *entry) (result, version string
 }
 
 // concernsAll says whether a write of any other status would fail the same. An answer is about
-// one object unless it says that the API server is overloaded, slow or away, or does not know
+// one object unless it says that the API server is slow or away, or does not know
 // the operator: whoever may set up admission for one namespace must not stop the others.
 func concernsAll(err error) bool {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
 		return true // it was not reached
 	}
-	return apierrors.IsTooManyRequests(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+	return apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsServiceUnavailable(err) || apierrors.IsUnauthorized(err)
 }
 
 // retryAfter is how long to leave the API server alone: as long as it asks for, and longer
 // with each failure in a row.
 func retryAfter(err error, failures int) time.Duration {
-	wait := firstRetry << min(failures, 6)
+	wait := backOff(failures)
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
-		wait = max(wait, time.Duration(seconds)*time.Second)
+		wait = max(wait, min(time.Duration(seconds)*time.Second, longestAsked))
 	}
-	return min(wait, slowestRetry)
+	return wait
 }
+
+// backOff is how long to wait after a failure, by how many in a row there were before.
+func backOff(failures int) time.Duration { return min(firstRetry<<min(failures, 6), slowestRetry) }

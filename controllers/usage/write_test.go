@@ -71,7 +71,7 @@ func uid(o client.Object) []string { return []string{string(o.GetUID())} }
 func newWriteBack(c client.Client, clock *testclock.FakeClock, perSecond float64) *WriteBack {
 	return &WriteBack{
 		log: logr.Discard(), clock: clock, metrics: newMetrics(),
-		statuses: statuses{client: c}, schedule: newSchedule(perSecond, noJitter), announced: announced{}, known: newKnown(),
+		statuses: statuses{client: c, writer: c}, schedule: newSchedule(perSecond, noJitter), announced: announced{}, known: newKnown(),
 	}
 }
 

@@ -1,12 +1,12 @@
-// Package usage shows on each ApiKey and each KeyLimit what the verifiers have counted for it. The
+// Package usage shows on each object of the four kinds what the verifiers have counted for it. The
 // leader alone does that: it reads from the verifier which of them changed and writes status.usage,
 // seldom and within a budget, because a status write costs the API server more than a
 // thousand verified requests cost the verifier.
 //
-// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys;keylimits,verbs=get;list;watch
-// +kubebuilder:rbac:groups=keys.claviger.dev,resources=apikeys/status;keylimits/status,verbs=patch
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces;apikeys;serviceaccounts;keylimits,verbs=get;list;watch
+// +kubebuilder:rbac:groups=keys.claviger.dev,resources=workspaces/status;apikeys/status;serviceaccounts/status;keylimits/status,verbs=patch
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
-// +kubebuilder:rbac:urls=/usage;/limits,verbs=get
+// +kubebuilder:rbac:urls=/usage;/usage/groups;/limits,verbs=get
 package usage
 
 import (
@@ -28,15 +28,17 @@ import (
 
 // Options for New.
 type Options struct {
-	// Client reads ApiKeys and KeyLimits from a cache with the indexes of package fieldindex, and writes
-	// their status. Informers are those of that cache.
+	// Client reads from a cache with the indexes of package fieldindex. Informers are those of that cache.
 	Client    client.Client
 	Informers cache.Informers
+	// Writer writes statuses; nil: Client does. It should be made by NewWriter.
+	Writer client.Client
 	// Events get told when a key has used up a quota or a budget.
 	Events events.EventRecorder
-	// VerifierURL is the verifier's protected port, and CAFile the authority its
-	// certificate is checked against.
-	VerifierURL, CAFile string
+	// VerifierURLs are the verifiers' protected ports, and CAFile the authority that their certificates are
+	// checked against. The first is asked, and the others only where usage is stored in one place.
+	VerifierURLs []string
+	CAFile       string
 	// TokenFile holds the token that is shown to the verifier. It should be good for nothing
 	// else: see usagefeed.Audience.
 	TokenFile string
@@ -57,6 +59,7 @@ type WriteBack struct {
 	interval  time.Duration
 	keys      cursor[usagefeed.Key]
 	limits    cursor[usagefeed.Limit]
+	groups    cursor[usagefeed.Group]
 	informers cache.Informers
 	statuses  statuses
 	events    events.EventRecorder
@@ -77,9 +80,12 @@ func New(o Options) (*WriteBack, error) {
 	if o.WritesPerSecond <= 0 {
 		return nil, fmt.Errorf("--usage-writes-per-second must be more than 0, for example 20; it is %v (to write nothing back leave --verifier-url empty)", o.WritesPerSecond)
 	}
-	feed, err := newFeed(o.VerifierURL, o.CAFile, o.TokenFile)
+	feed, err := newFeed(o.VerifierURLs, o.CAFile, o.TokenFile)
 	if err != nil {
 		return nil, err
+	}
+	if o.Writer == nil {
+		o.Writer = o.Client
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -87,7 +93,7 @@ func New(o Options) (*WriteBack, error) {
 	w := &WriteBack{
 		log: o.Log, clock: o.Clock, interval: o.Interval,
 		informers: o.Informers,
-		statuses:  statuses{client: o.Client},
+		statuses:  statuses{client: o.Client, writer: o.Writer},
 		events:    o.Events,
 		metrics:   newMetrics(),
 		schedule:  newSchedule(o.WritesPerSecond, func() time.Duration { return rand.N(writeJitter) }),
@@ -95,7 +101,7 @@ func New(o Options) (*WriteBack, error) {
 		announced: announced{},
 		observed:  make(chan struct{}, 1),
 	}
-	w.keys.read, w.limits.read = feed.keys, feed.limits
+	w.keys.read, w.limits.read, w.groups.read = feed.keys, feed.limits, feed.groups
 	return w, w.metrics.register(o.Metrics)
 }
 

@@ -71,10 +71,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, err
 	}
 	desired := desiredStatus(workspace, keys, missing, now)
-	return status.Keep(ctx, r.Writer, workspace, workspace.Status, desired, keys.UntilNextEnd)
+	has := workspace.Status
+	has.Usage = nil
+	return status.Keep(ctx, r.Writer, workspace, has, desired, keys.UntilNextEnd)
 }
 
-// desiredStatus is pure.
+// desiredStatus is pure. What usage says is left to those who write it.
 func desiredStatus(workspace *v1alpha1.Workspace, keys tally.Tally, missingLimit string, now time.Time) v1alpha1.WorkspaceStatus {
 	conditions := status.ConditionsOf(workspace, workspace.Status.Conditions, now)
 	errs := validation.Workspace(workspace)

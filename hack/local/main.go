@@ -27,6 +27,8 @@ type options struct {
 	// Of operator and verifier; empty: their own default.
 	logLevel string
 	samples  bool
+	// usageURL is a PostgreSQL to count usage in; empty: it is counted in SQLite.
+	usageURL string
 	// By what listens on them; 0 takes the port of the last run, or else a free one.
 	ports map[string]*int
 }
@@ -55,6 +57,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&opts.binary, "binary", filepath.Join(root, "bin", "claviger"), "the claviger program")
 	flags.StringVar(&opts.logLevel, "log-level", "", "log level of operator and verifier: error, info, debug or a number from 1 to 127")
 	flags.BoolVar(&opts.samples, "samples", true, "apply config/samples to the namespace default")
+	flags.StringVar(&opts.usageURL, "usage-url", "", "PostgreSQL to count usage in, instead of SQLite: postgres://user@localhost:5432/database")
 	for name, what := range portNames {
 		opts.ports[name] = flags.Int(name+"-port", 0, "port of "+what+"; 0 takes that of the last run, or a free one")
 	}

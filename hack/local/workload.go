@@ -41,6 +41,9 @@ func overrides(opts options, ports map[string]int) map[string]map[string]string 
 			"cert-dir":        certs,
 		},
 	}
+	if opts.usageURL != "" {
+		values[verifier]["usage-url"] = opts.usageURL
+	}
 	if opts.logLevel != "" {
 		values[operator]["log-level"], values[verifier]["log-level"] = opts.logLevel, opts.logLevel
 	}

@@ -64,10 +64,15 @@ func (p *Plugin) connect() (*cluster, error) {
 // key gets an ApiKey by its name.
 func (c *cluster) key(ctx context.Context, name string) (*v1alpha1.ApiKey, error) {
 	key := &v1alpha1.ApiKey{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, key); err != nil {
-		return nil, named(err, "ApiKey", c.namespace, name, "kubectl claviger list")
+	return key, c.named(ctx, key, name, "ApiKey", "kubectl claviger list")
+}
+
+// named gets an object by its name. List is what shows those of its kind.
+func (c *cluster) named(ctx context.Context, into client.Object, name, kind, list string) error {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, into); err != nil {
+		return named(err, kind, c.namespace, name, list)
 	}
-	return key, nil
+	return nil
 }
 
 // named says what was looked for, where it is not there.

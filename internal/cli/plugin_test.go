@@ -96,7 +96,7 @@ func TestFlagsThatContradictAreRefused(t *testing.T) {
 		{"revoke", "name one ApiKey"},
 		{"revoke x", "--reason is missing"},
 		{"revoke x --leaked", "leave out the name"},
-		{"usage", "name one ApiKey, or one --workspace"},
+		{"usage", "name one ApiKey, workspace/NAME or serviceaccount/NAME, or one --workspace"},
 		{"lint -o xml .", "json or github"},
 		{"list -l a=b=c", "a selector such as"},
 	} {

@@ -104,10 +104,17 @@ func endOf(k *v1alpha1.ApiKey, now time.Time) string {
 }
 
 func lastUse(k *v1alpha1.ApiKey, now time.Time) string {
-	if k.Status.Usage == nil || k.Status.Usage.LastUsedAt == nil {
+	if k.Status.Usage == nil {
 		return "never"
 	}
-	return duration.HumanDuration(max(0, now.Sub(k.Status.Usage.LastUsedAt.Time))) + " ago"
+	return useAt(k.Status.Usage.LastUsedAt, now)
+}
+
+func useAt(at *metav1.Time, now time.Time) string {
+	if at == nil {
+		return "never"
+	}
+	return duration.HumanDuration(max(0, now.Sub(at.Time))) + " ago"
 }
 
 func used(k *v1alpha1.ApiKey) int64 {

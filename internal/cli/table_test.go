@@ -70,11 +70,12 @@ func TestTheUsageOfAKey(t *testing.T) {
 	keys[0].Status.Usage.Period.Start = in(-26 * day)
 	keys[0].Status.Usage.ResetAt = in(time.Minute)
 	keys[0].Status.Usage.Exhausted = &v1alpha1.ExhaustedLimit{Limit: "monthly", Reason: v1alpha1.ReasonQuotaExhausted, ResetAt: *in(day)}
-	const want = `This month   1204 allowed, 0 denied since 2026-11-01
-In total     0 allowed, 0 denied
-Remaining    96 requests of the tightest limit, at the last use; whole again at 2026-11-27T12:01:00Z
-Used up      KeyLimit monthly (QuotaExhausted), until 2026-11-28T12:00:00Z
-Last used    12s ago
+	keys[0].Status.Usage.Total = v1alpha1.UsageCounts{Requests: 2000, Denied: 3, Succeeded: 1990, SpendMicrocents: 5300}
+	const want = `This period   1204 allowed, 0 denied, since 2026-11-01T12:00:00Z
+In total      2000 allowed, 3 denied; 1990 succeeded, 0 failed; 5300 microcents
+Remaining     96 requests of the tightest limit, at the last use; whole again at 2026-11-27T12:01:00Z
+Used up       KeyLimit monthly (QuotaExhausted), until 2026-11-28T12:00:00Z
+Last used     12s ago
 `
 	var got bytes.Buffer
 	if err := printUsage(&got, &keys[0], now); err != nil || got.String() != want {
@@ -82,8 +83,26 @@ Last used    12s ago
 	}
 }
 
-func TestTheUsageOfAWorkspace(t *testing.T) {
-	const want = `█▁▁▁  1204 requests allowed this month, by 4 keys
+func TestTheUsageOfAllKeysTogether(t *testing.T) {
+	workspace := &v1alpha1.Workspace{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
+	usage := &v1alpha1.GroupUsage{LastUsedAt: in(-time.Minute)}
+	usage.Period.Start = &metav1.Time{Time: time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)}
+	usage.Period.UsageCounts = v1alpha1.UsageCounts{Requests: 7, Failed: 1}
+	for want, u := range map[string]*v1alpha1.GroupUsage{
+		"Nothing has been counted for Workspace team/shop yet.\n": nil,
+		"This period   7 allowed, 0 denied; 0 succeeded, 1 failed, since 2026-11-01\n" +
+			"In total      0 allowed, 0 denied\nLast used     60s ago\n": usage,
+		"This period   0 allowed, 0 denied\nIn total      0 allowed, 0 denied\nLast used     never\n": {},
+	} {
+		var got bytes.Buffer
+		if err := printGroupUsage(&got, "Workspace", workspace, u, now); err != nil || got.String() != want {
+			t.Errorf("got, %v\n%s", err, got.String())
+		}
+	}
+}
+
+func TestTheUsageOfEachKeyOfAWorkspace(t *testing.T) {
+	const want = `█▁▁▁  1204 requests allowed in this period, by 4 keys
 
 checkout  1204  12s ago  ██████████████████████████████
 new       0     never    

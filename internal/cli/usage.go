@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,14 +23,16 @@ import (
 func (p *Plugin) usageCommand() *cobra.Command {
 	var workspace string
 	cmd := &cobra.Command{
-		Use:   "usage (NAME | --workspace WORKSPACE)",
-		Short: "Show what verifiers counted for a key, or for all keys of a Workspace",
-		Long:  "Shows what the operator has written to the status of a key, which follows what verifiers count within about a minute.",
+		Use:   "usage (NAME | workspace/NAME | serviceaccount/NAME | --workspace WORKSPACE)",
+		Short: "Show what verifiers counted for a key, for all keys of a Workspace or of a ServiceAccount, or for each key of a Workspace",
+		Long:  "Shows what the operator has written to a status, which follows what verifiers count within about a minute.",
 		Example: `  kubectl claviger usage checkout
+  kubectl claviger usage workspace/shop
+  kubectl claviger usage serviceaccount/warehouse
   kubectl claviger usage --workspace shop`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if (workspace == "") != (len(args) == 1) {
-				return errors.New("name one ApiKey, or one --workspace")
+				return errors.New("name one ApiKey, workspace/NAME or serviceaccount/NAME, or one --workspace")
 			}
 			return nil
 		},
@@ -42,11 +45,7 @@ func (p *Plugin) usageCommand() *cobra.Command {
 			if workspace != "" {
 				return p.usageOfWorkspace(cmd.Context(), c, workspace)
 			}
-			key, err := c.key(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printUsage(p.Out, key, p.Now())
+			return p.usageOf(cmd.Context(), c, args[0])
 		},
 	}
 	cmd.Flags().StringVar(&workspace, "workspace", "", "show all keys of a Workspace, the most used first")
@@ -54,20 +53,93 @@ func (p *Plugin) usageCommand() *cobra.Command {
 	return cmd
 }
 
+// usageOf shows that of an ApiKey by its name, or of another object by kind/name, as kubectl reads it.
+func (p *Plugin) usageOf(ctx context.Context, c *cluster, what string) error {
+	kind, name, named := strings.Cut(what, "/")
+	if !named {
+		kind, name = "apikey", what
+	}
+	switch strings.ToLower(kind) {
+	case "apikey", "apikeys", "ak":
+		key, err := c.key(ctx, name)
+		if err != nil {
+			return err
+		}
+		return printUsage(p.Out, key, p.Now())
+	case "workspace", "workspaces", "kws":
+		workspace := &v1alpha1.Workspace{}
+		if err := c.named(ctx, workspace, name, "Workspace", "kubectl get workspaces"); err != nil {
+			return err
+		}
+		return printGroupUsage(p.Out, "Workspace", workspace, workspace.Status.Usage, p.Now())
+	case "serviceaccount", "serviceaccounts", "ksa":
+		account := &v1alpha1.ServiceAccount{}
+		if err := c.named(ctx, account, name, "ServiceAccount", "kubectl get ksa"); err != nil {
+			return err
+		}
+		return printGroupUsage(p.Out, "ServiceAccount", account, account.Status.Usage, p.Now())
+	}
+	return fmt.Errorf("%q has no usage: write NAME of an ApiKey, workspace/NAME or serviceaccount/NAME", kind)
+}
+
+// printGroupUsage is of all keys of a Workspace or of a ServiceAccount.
+func printGroupUsage(w io.Writer, kind string, object client.Object, u *v1alpha1.GroupUsage, now time.Time) error {
+	if u == nil {
+		return printNoUsage(w, kind, object)
+	}
+	t := newLines(w)
+	t.counts(&u.Period, &u.Total)
+	t.line("Last used", "%s", useAt(u.LastUsedAt, now))
+	return t.Flush()
+}
+
+func printNoUsage(w io.Writer, kind string, object client.Object) error {
+	_, err := fmt.Fprintf(w, "Nothing has been counted for %s %s/%s yet.\n", kind, object.GetNamespace(), object.GetName())
+	return err
+}
+
+// lines are what is told, each behind its name.
+type lines struct{ *tabwriter.Writer }
+
+func newLines(w io.Writer) lines { return lines{tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)} }
+
+func (l lines) line(name, format string, args ...any) {
+	fmt.Fprintf(l, name+"\t"+format+"\n", args...) //nolint:errcheck // Flush tells
+}
+
+func (l lines) counts(period *v1alpha1.UsagePeriod, total *v1alpha1.UsageCounts) {
+	since := ""
+	if start := period.Start; start != nil {
+		form := time.DateOnly
+		if !start.Equal(&metav1.Time{Time: start.UTC().Truncate(24 * time.Hour)}) {
+			form = time.RFC3339 // the day begins elsewhere in the workspace's time zone
+		}
+		since = ", since " + start.UTC().Format(form)
+	}
+	l.line("This period", "%s%s", countsText(&period.UsageCounts), since)
+	l.line("In total", "%s", countsText(total))
+}
+
+// countsText leaves out what nobody reported.
+func countsText(c *v1alpha1.UsageCounts) string {
+	text := fmt.Sprintf("%d allowed, %d denied", c.Requests, c.Denied)
+	if c.Succeeded+c.Failed > 0 {
+		text += fmt.Sprintf("; %d succeeded, %d failed", c.Succeeded, c.Failed)
+	}
+	if c.SpendMicrocents != 0 {
+		text += fmt.Sprintf("; %d microcents", c.SpendMicrocents)
+	}
+	return text
+}
+
 func printUsage(w io.Writer, key *v1alpha1.ApiKey, now time.Time) error {
 	u := key.Status.Usage
 	if u == nil {
-		_, err := fmt.Fprintf(w, "Nothing has been counted for ApiKey %s/%s yet.\n", key.Namespace, key.Name)
-		return err
+		return printNoUsage(w, "ApiKey", key)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	line := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) } //nolint:errcheck // Flush tells
-	since := ""
-	if u.Period.Start != nil {
-		since = " since " + u.Period.Start.UTC().Format(time.DateOnly)
-	}
-	line("This month", "%d allowed, %d denied%s", u.Period.Requests, u.Period.Denied, since)
-	line("In total", "%d allowed, %d denied", u.Total.Requests, u.Total.Denied)
+	t := newLines(w)
+	line := t.line
+	t.counts(&u.Period, &u.Total)
 	if u.Remaining != nil {
 		line("Remaining", "%d requests of the tightest limit, at the last use%s", *u.Remaining, resets(u.ResetAt != nil, func() time.Time { return u.ResetAt.Time }))
 	}
@@ -105,7 +177,7 @@ func (p *Plugin) usageOfWorkspace(ctx context.Context, c *cluster, workspace str
 
 const barWidth = 30
 
-// printWorkspaceUsage has a line for each key, the most used in this month first, and one for all.
+// printWorkspaceUsage has a line for each key, the most used in this period first, and one for all.
 func printWorkspaceUsage(w io.Writer, keys []v1alpha1.ApiKey, now time.Time) error {
 	slices.SortFunc(keys, func(a, b v1alpha1.ApiKey) int {
 		return cmp.Or(cmp.Compare(used(&b), used(&a)), strings.Compare(a.Name, b.Name))
@@ -116,7 +188,7 @@ func printWorkspaceUsage(w io.Writer, keys []v1alpha1.ApiKey, now time.Time) err
 		values[i] = used(&keys[i])
 		sum += values[i]
 	}
-	if _, err := fmt.Fprintf(w, "%s  %d requests allowed this month, by %d keys\n\n", chart.Sparkline(values), sum, len(keys)); err != nil {
+	if _, err := fmt.Fprintf(w, "%s  %d requests allowed in this period, by %d keys\n\n", chart.Sparkline(values), sum, len(keys)); err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
 	"github.com/claviger-dev/claviger/internal/network"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/token"
 )
@@ -45,6 +46,7 @@ type Index struct {
 	sets       pool[scope.Set]
 	networks   pool[*network.Set]
 	catalogues pool[*scope.Catalogue]
+	policies   pool[*policy.Workspace]
 	texts      pool[string]
 	lists      pool[[]string]
 	workspaces map[types.NamespacedName]*workspace

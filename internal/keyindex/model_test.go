@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/limitstore/local"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/token"
 )
@@ -69,7 +70,7 @@ func (c cluster) answer(h token.Hash) answer {
 		}
 	}
 	if w != nil {
-		a.Workspace = fmt.Sprint("ns/", w.Name, w.Spec.Suspended)
+		a.Workspace = fmt.Sprintln("ns/"+w.Name, w.Spec.Suspended, billed(w.Spec.Billing), logged(w.Spec.Usage))
 	}
 	if w != nil && (k.Spec.ServiceAccountRef == nil || account != nil) && k.Spec.State != v1alpha1.KeyRevoked {
 		a.Scopes = scope.Effective(texted(k.Spec.Scopes), ceiling, catalogue(w.Spec.Scopes)).List()
@@ -114,6 +115,21 @@ func (c cluster) answer(h token.Hash) answer {
 	return a
 }
 
+// billed is the calendar of a Workspace in words.
+func billed(b *v1alpha1.Billing) string {
+	if b == nil {
+		return "Monthly/1/UTC"
+	}
+	return fmt.Sprintf("%s/%d/%s", b.ResetPeriod, *b.AnchorDay, b.TimeZone)
+}
+
+func logged(u *v1alpha1.UsagePolicy) policy.RequestLog {
+	if u == nil {
+		return policy.RequestLog{}
+	}
+	return policy.RequestLog{Retention: u.RequestLog.Retention.Duration, Percent: int(*u.RequestLog.SamplePercent)}
+}
+
 // older orders credentials that claim one hash.
 func older(a, b *credential.Credential) bool {
 	return cmp.Or(a.IssuedAt.Compare(b.IssuedAt), cmp.Compare(a.ApiKeyUID, b.ApiKeyUID), cmp.Compare(a.Generation, b.Generation)) < 0
@@ -130,7 +146,7 @@ func ask(x *Index, h token.Hash) answer {
 		Scopes: entry.Scopes("").List(), End: entry.Key.ExpiresAt,
 	}
 	if entry.Workspace != nil {
-		a.Workspace = fmt.Sprint(entry.Class.WorkspaceID, entry.Workspace.Suspended)
+		a.Workspace = fmt.Sprintln(entry.Class.WorkspaceID, entry.Workspace.Suspended, entry.Workspace.Billing, entry.Workspace.RequestLog)
 	}
 	if entry.Account != nil {
 		a.Account = fmt.Sprint(entry.Class.Account, entry.Account.Suspended)
@@ -214,6 +230,17 @@ func drawWorkspace(t *rapid.T) *v1alpha1.Workspace {
 	w := &v1alpha1.Workspace{ObjectMeta: drawMeta(t, "w")}
 	w.Spec.Suspended = rapid.Bool().Draw(t, "suspended")
 	w.Spec.LimitRefs = drawRefs(t)
+	if rapid.Bool().Draw(t, "billing") {
+		day := rapid.Int32Range(1, 2).Draw(t, "anchor")
+		w.Spec.Billing = &v1alpha1.Billing{
+			ResetPeriod: rapid.SampledFrom([]v1alpha1.ResetPeriod{v1alpha1.ResetWeekly, v1alpha1.ResetMonthly}).Draw(t, "reset"),
+			AnchorDay:   &day, TimeZone: "Asia/Kathmandu",
+		}
+	}
+	if rapid.Bool().Draw(t, "request log") {
+		percent := rapid.Int32Range(1, 2).Draw(t, "percent")
+		w.Spec.Usage = &v1alpha1.UsagePolicy{RequestLog: &v1alpha1.RequestLog{Retention: metav1.Duration{Duration: time.Hour}, SamplePercent: &percent}}
+	}
 	if rapid.Bool().Draw(t, "limits of entities") {
 		w.Spec.Entities = []v1alpha1.EntityLimits{{Kind: "Agent", ID: "1", LimitRefs: drawRefs(t)}}
 		w.Spec.Departments = []v1alpha1.DepartmentLimits{{Name: "1", LimitRefs: drawRefs(t)}}

@@ -27,7 +27,7 @@ func rulesOf(spec *v1alpha1.KeyLimitSpec) []limit.Rule {
 		add(rule)
 	}
 	if quota := spec.Quota; quota != nil {
-		calendar := calendarOf(quota)
+		calendar := calendarOf(quota.ResetPeriod, quota.AnchorDay, quota.TimeZone)
 		if quota.Requests != nil {
 			add(limit.Rule{Kind: limit.Quota, Max: *quota.Requests, Calendar: calendar})
 		}
@@ -48,16 +48,19 @@ func rulesOf(spec *v1alpha1.KeyLimitSpec) []limit.Rule {
 // As the schema has it.
 const defaultTimeout = time.Minute
 
-// calendarOf takes a time zone that is none for UTC, so that the limit holds all the same.
-func calendarOf(quota *v1alpha1.Quota) *limit.Calendar {
-	reset := map[v1alpha1.ResetPeriod]limit.Reset{v1alpha1.ResetDaily: limit.Daily, v1alpha1.ResetWeekly: limit.Weekly}[quota.ResetPeriod]
-	anchor := 1
-	if quota.AnchorDay != nil {
-		anchor = int(*quota.AnchorDay)
-	}
-	zone, err := time.LoadLocation(quota.TimeZone)
-	if err != nil || quota.TimeZone == "Local" {
+// calendarOf takes a time zone that is none for UTC, so that what is counted by it is counted all the same.
+func calendarOf(period v1alpha1.ResetPeriod, anchorDay *int32, timeZone string) *limit.Calendar {
+	reset := map[v1alpha1.ResetPeriod]limit.Reset{v1alpha1.ResetDaily: limit.Daily, v1alpha1.ResetWeekly: limit.Weekly}[period]
+	zone, err := time.LoadLocation(timeZone)
+	if err != nil || timeZone == "Local" {
 		zone = time.UTC
 	}
-	return limit.NewCalendar(reset, anchor, zone)
+	return limit.NewCalendar(reset, anchorOf(anchorDay), zone)
+}
+
+func anchorOf(day *int32) int {
+	if day == nil {
+		return 1
+	}
+	return int(*day)
 }

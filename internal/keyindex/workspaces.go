@@ -25,26 +25,16 @@ type workspace struct {
 	departments map[string][]string
 }
 
-// There are two values only, so that what a reader follows to one is always at hand.
-var activeWorkspace, suspendedWorkspace = &policy.Workspace{}, &policy.Workspace{Suspended: true}
-
-func workspaceValue(suspended bool) *policy.Workspace {
-	if suspended {
-		return suspendedWorkspace
-	}
-	return activeWorkspace
-}
-
 // SetWorkspace takes note of a Workspace, new or changed. The index keeps the object, which
 // must not be changed afterwards.
 func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 	name := types.NamespacedName{Namespace: object.Namespace, Name: object.Name}
-	value := workspaceValue(object.Spec.Suspended)
-	if value.Suspended {
-		x.stopWorkspace(name, value)
+	if object.Spec.Suspended {
+		x.suspendWorkspace(name, &object.Spec)
 	}
 	begun := x.stopsOfWorkspace(name)
 	defer x.lockWide()()
+	value := x.policyOf(&object.Spec, object.Spec.Suspended)
 	w := x.workspace(name)
 	if w.object != nil && w.object.UID != object.UID {
 		// Deleted and made again while nobody looked: not the same tenant.
@@ -73,7 +63,7 @@ func (x *Index) SetWorkspace(object *v1alpha1.Workspace) {
 
 // DeleteWorkspace takes note that a Workspace is gone. Its keys grant nothing from then on.
 func (x *Index) DeleteWorkspace(name types.NamespacedName) {
-	x.stopWorkspace(name, nil)
+	x.stopWorkspace(name, func(*workspace) *policy.Workspace { return nil })
 	defer x.lockWide()()
 	x.deleteWorkspace(name)
 }
@@ -87,15 +77,25 @@ func (x *Index) RetainWorkspaces(keep func(types.NamespacedName) bool) {
 
 // StopWorkspace shows readers at once that a Workspace is suspended, for whoever can only say later all
 // that has changed of it. A SetWorkspace that has begun does not undo it; the next one does.
-func (x *Index) StopWorkspace(name types.NamespacedName) { x.stopWorkspace(name, suspendedWorkspace) }
+func (x *Index) StopWorkspace(name types.NamespacedName) { x.suspendWorkspace(name, nil) }
+
+// suspendWorkspace shows it suspended, with its new spec or, where that is nil, the one that is known.
+func (x *Index) suspendWorkspace(name types.NamespacedName, spec *v1alpha1.WorkspaceSpec) {
+	x.stopWorkspace(name, func(w *workspace) *policy.Workspace {
+		if spec == nil {
+			spec = &w.object.Spec
+		}
+		return x.policyOf(spec, true)
+	})
+}
 
 // stopWorkspace shows readers at once that a Workspace is suspended or gone. The rest may have
 // to wait for keys of others that are being compiled.
-func (x *Index) stopWorkspace(name types.NamespacedName, value *policy.Workspace) {
+func (x *Index) stopWorkspace(name types.NamespacedName, value func(*workspace) *policy.Workspace) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if w := x.workspaces[name]; w != nil && w.object != nil {
-		w.stop(value)
+		w.stop(value(w))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/limit"
 	"github.com/claviger-dev/claviger/internal/network"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -51,9 +52,18 @@ type Entity struct {
 	Department string `json:"department,omitempty"`
 }
 
-// Workspace is a tenant as the decision sees it. It is immutable.
+// Workspace is a tenant as the decision, and what is counted of it, see it. It is immutable.
 type Workspace struct {
 	Suspended bool
+	// Billing is which periods usage is counted in; the index leaves it nil nowhere.
+	Billing    *limit.Calendar
+	RequestLog RequestLog
+}
+
+// RequestLog is which requests get a line in the log.
+type RequestLog struct {
+	Retention time.Duration // for how long a line is kept; zero: there is no log
+	Percent   int           // of requests, by their IDs, from 1 to 100
 }
 
 // Account is a service account as the decision sees it. It is immutable.

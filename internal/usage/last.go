@@ -1,16 +1,17 @@
 package usage
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
 
-// codeValid is the code of a request that was allowed, as package policy names it.
-const codeValid = "VALID"
-
 // Last is the newest that is known of a key.
 type Last struct {
-	Workspace string
+	Attribution
+	// PeriodStart is when the billing period began that the key was last used in.
+	PeriodStart time.Time
+	// UsedAt is when the key was last presented; zero: only outcomes are known of it.
 	UsedAt    time.Time
 	Remaining int64
 	ResetAt   time.Time
@@ -27,13 +28,15 @@ type Last struct {
 
 // LastOf is what an event tells of its key.
 func LastOf(e *Event) Last {
-	last := Last{
-		Workspace: e.Workspace, UsedAt: e.At,
-		Remaining: e.Remaining, ResetAt: e.ResetAt,
-		BudgetRemaining: e.BudgetRemaining, BudgetResetAt: e.BudgetResetAt,
+	last := Last{Attribution: e.Attribution, PeriodStart: e.PeriodStart, Remaining: NoLimit, BudgetRemaining: NoLimit}
+	if e.Status.Outcome() {
+		return last // a report is no use of the key
 	}
+	last.UsedAt = e.At
+	last.Remaining, last.ResetAt = e.Remaining, e.ResetAt
+	last.BudgetRemaining, last.BudgetResetAt = e.BudgetRemaining, e.BudgetResetAt
 	last.Generations.Add(Generation{e.Generation, e.At})
-	if e.Code == codeValid {
+	if e.Status == Allowed {
 		last.PassedAt = e.At
 	}
 	return last
@@ -49,10 +52,14 @@ func (l *Last) Merge(other *Last) {
 	for _, used := range other.Generations {
 		generations.Add(used)
 	}
+	period := l.PeriodStart
+	if other.PeriodStart.After(period) {
+		period = other.PeriodStart
+	}
 	if l.before(other) {
 		*l = *other
 	}
-	l.PassedAt, l.Generations = passed, generations
+	l.PassedAt, l.Generations, l.PeriodStart = passed, generations, period
 }
 
 // before says which of two is told of: the newer one, and of two at the same moment the one
@@ -70,5 +77,9 @@ func (l *Last) before(other *Last) bool {
 	case !l.BudgetResetAt.Equal(other.BudgetResetAt):
 		return l.BudgetResetAt.Before(other.BudgetResetAt)
 	}
-	return strings.Compare(l.Workspace, other.Workspace) < 0
+	return cmp.Or(
+		strings.Compare(l.Workspace, other.Workspace), strings.Compare(l.ServiceAccount, other.ServiceAccount),
+		strings.Compare(l.EntityKind, other.EntityKind), strings.Compare(l.EntityID, other.EntityID),
+		strings.Compare(l.Department, other.Department), strings.Compare(l.Environment, other.Environment),
+	) < 0
 }

@@ -31,7 +31,7 @@ func (e *Event) EachRefused(take func(limit string, r Refused)) {
 		return
 	}
 	if by := e.Refusal.By; by != "" {
-		take(by, Refused{Denied: 1, At: e.At, Until: e.Refusal.Until, Code: e.Code})
+		take(by, Refused{Denied: 1, At: e.At, Until: e.Refusal.Until, Code: e.Error})
 	}
 	shadows := e.Refusal.Shadows
 	for i, limit := range shadows {

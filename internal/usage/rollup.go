@@ -6,41 +6,87 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyid"
 )
 
-// Hour identifies a line of a roll-up: what one key was answered in one hour, in UTC.
-type Hour struct {
-	Key       keyid.ID
-	Workspace string
-	Start     time.Time
-	Code      string
+// Series is what one line of a roll-up is of: events with everything in common but the time.
+type Series struct {
+	Key keyid.ID
+	Attribution
+	Details
 }
 
-// Rollup counts events by key, hour and decision, and what limits refused. It is not safe for
+// SeriesOf is an event's.
+func SeriesOf(e *Event) Series { return Series{e.Key, e.Attribution, e.Details} }
+
+// Bucket is a line of a roll-up: a series in one hour.
+type Bucket struct {
+	Series
+	Start int64 // Unix seconds: an hour of UTC, or a quarter of one for a workspace with such a time zone
+}
+
+// The lengths of buckets, in seconds.
+const (
+	Hour    = 3600
+	Quarter = Hour / 4
+	Day     = 24 * Hour
+)
+
+// BucketStart is when the bucket begins that an event belongs to.
+func BucketStart(e *Event) int64 {
+	if e.Quarters {
+		return floor(e.At.Unix(), Quarter)
+	}
+	return floor(e.At.Unix(), Hour)
+}
+
+// DayStart is when the day of UTC begins that a moment is in, both in Unix seconds.
+func DayStart(at int64) int64 { return floor(at, Day) }
+
+func floor(at, length int64) int64 {
+	rest := at % length
+	if rest < 0 {
+		rest += length
+	}
+	return at - rest
+}
+
+// Rollup counts events by series and hour, and what limits refused. It is not safe for
 // concurrent use.
 type Rollup struct {
-	Hours   map[Hour]int64
+	Buckets map[Bucket]Measures
 	Last    map[keyid.ID]Last
 	Refused map[Pair]Refused
 }
 
 // NewRollup makes an empty roll-up.
 func NewRollup() *Rollup {
-	return &Rollup{Hours: make(map[Hour]int64), Last: make(map[keyid.ID]Last), Refused: make(map[Pair]Refused)}
+	return &Rollup{Buckets: make(map[Bucket]Measures), Last: make(map[keyid.ID]Last), Refused: make(map[Pair]Refused)}
 }
 
 // Empty says whether nothing was counted.
-func (r *Rollup) Empty() bool { return len(r.Hours) == 0 }
+func (r *Rollup) Empty() bool { return len(r.Buckets) == 0 }
+
+// Events is how many were counted.
+func (r *Rollup) Events() (sum int64) {
+	for _, m := range r.Buckets {
+		sum += m.Count
+	}
+	return sum
+}
 
 // Add counts an event.
-func (r *Rollup) Add(e Event) {
-	r.AddCount(Hour{e.Key, e.Workspace, e.At.UTC().Truncate(time.Hour), e.Code}, 1)
-	last := LastOf(&e)
+func (r *Rollup) Add(e *Event) {
+	r.AddMeasures(Bucket{SeriesOf(e), BucketStart(e)}, MeasuresOf(e))
+	last := LastOf(e)
 	r.AddLast(e.Key, &last)
 	e.EachRefused(func(limit string, refused Refused) { r.AddRefused(Pair{limit, e.Key}, &refused) })
 }
 
-// AddCount counts several events of one line. Of all events that are counted so, AddLast and
+// AddMeasures counts several events of one bucket. Of all events that are counted so, AddLast and
 // AddRefused must be told what they tell.
-func (r *Rollup) AddCount(line Hour, count int64) { r.Hours[line] += count }
+func (r *Rollup) AddMeasures(bucket Bucket, measures Measures) {
+	sum := r.Buckets[bucket]
+	sum.Add(measures)
+	r.Buckets[bucket] = sum
+}
 
 // AddLast takes note of how a key was used last.
 func (r *Rollup) AddLast(key keyid.ID, last *Last) {
@@ -61,8 +107,8 @@ func (r *Rollup) AddRefused(pair Pair, refused *Refused) {
 
 // Merge counts all that another roll-up counted. The order of merging makes no difference.
 func (r *Rollup) Merge(other *Rollup) {
-	for hour, count := range other.Hours {
-		r.AddCount(hour, count)
+	for bucket, measures := range other.Buckets {
+		r.AddMeasures(bucket, measures)
 	}
 	for key, last := range other.Last {
 		r.AddLast(key, &last)
@@ -71,3 +117,6 @@ func (r *Rollup) Merge(other *Rollup) {
 		r.AddRefused(pair, &refused)
 	}
 }
+
+// Time is Unix seconds as a time.
+func Time(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }

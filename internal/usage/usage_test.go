@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
-	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 var (
@@ -16,23 +15,33 @@ var (
 	a, b  = keyid.Derive("a"), keyid.Derive("b")
 )
 
+func of(workspace string) Attribution { return Attribution{Workspace: workspace} }
+
+// denied are the details of a request that was denied with a code; "VALID": that was allowed.
+func denied(code string) Details {
+	if code == "VALID" {
+		return Details{}
+	}
+	return Details{Status: Denied, Error: code}
+}
+
 func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 	r := NewRollup()
-	r.Add(Event{Key: a, Workspace: "w", At: start, Code: "VALID", Remaining: 9, ResetAt: start})
-	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Second), Code: "VALID", Remaining: 8})
-	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Second), Code: "RATE_LIMITED"})
-	r.Add(Event{Key: a, Workspace: "w", At: start.Add(time.Minute).In(time.FixedZone("east", 3600)), Code: "VALID", Remaining: NoLimit, BudgetRemaining: 7, BudgetResetAt: start})
-	r.Add(Event{Key: b, Workspace: "w", At: start, Code: "VALID"})
+	r.Add(&Event{Key: a, Attribution: of("w"), At: start, Remaining: 9, ResetAt: start})
+	r.Add(&Event{Key: a, Attribution: of("w"), At: start.Add(time.Second), Remaining: 8})
+	r.Add(&Event{Key: a, Attribution: of("w"), At: start.Add(time.Second), Details: denied("RATE_LIMITED")})
+	r.Add(&Event{Key: a, Attribution: of("w"), At: start.Add(time.Minute).In(time.FixedZone("east", 3600)), Remaining: NoLimit, BudgetRemaining: 7, BudgetResetAt: start})
+	r.Add(&Event{Key: b, Attribution: of("w"), At: start})
 
-	march, april := start.Truncate(time.Hour), start.Add(time.Minute).Truncate(time.Hour)
-	want := map[Hour]int64{
-		{a, "w", march, "VALID"}:        2,
-		{a, "w", march, "RATE_LIMITED"}: 1,
-		{a, "w", april, "VALID"}:        1,
-		{b, "w", march, "VALID"}:        1,
+	march, april := start.Truncate(time.Hour).Unix(), start.Add(time.Minute).Truncate(time.Hour).Unix()
+	want := map[Bucket]Measures{
+		{Series{a, of("w"), Details{}}, march}:              {Count: 2},
+		{Series{a, of("w"), denied("RATE_LIMITED")}, march}: {Count: 1},
+		{Series{a, of("w"), Details{}}, april}:              {Count: 1},
+		{Series{b, of("w"), Details{}}, march}:              {Count: 1},
 	}
-	if !reflect.DeepEqual(r.Hours, want) {
-		t.Errorf("got %v, want %v", r.Hours, want)
+	if !reflect.DeepEqual(r.Buckets, want) {
+		t.Errorf("got %v, want %v", r.Buckets, want)
 	}
 	if last := r.Last[a]; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit || last.BudgetRemaining != 7 || !last.BudgetResetAt.Equal(start) {
 		t.Errorf("last of a: %+v", last)
@@ -45,7 +54,7 @@ func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 func TestRollupTellsWhatLimitsRefused(t *testing.T) {
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 	by := func(seconds int, code, by string, until int, shadows ...string) Event {
-		return Event{Key: a, At: at(seconds), Code: code, Refusal: &Refusal{By: by, Until: at(until), Shadows: shadows}}
+		return Event{Key: a, At: at(seconds), Details: denied(code), Refusal: &Refusal{By: by, Until: at(until), Shadows: shadows}}
 	}
 	tests := map[string]struct {
 		events []Event
@@ -84,7 +93,7 @@ func TestRollupTellsWhatLimitsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := NewRollup()
 			for _, e := range test.events {
-				r.Add(e)
+				r.Add(&e)
 			}
 			if !reflect.DeepEqual(r.Refused, test.want) {
 				t.Errorf("got %+v, want %+v", r.Refused, test.want)
@@ -95,10 +104,10 @@ func TestRollupTellsWhatLimitsRefused(t *testing.T) {
 
 func TestAnAllowedRequestIsNoted(t *testing.T) {
 	r := NewRollup()
-	for seconds, code := range []string{"RATE_LIMITED", policy.CodeValid.String(), "RATE_LIMITED"} {
-		r.Add(Event{Key: a, At: start.Add(time.Duration(seconds) * time.Second), Code: code})
+	for seconds, code := range []string{"RATE_LIMITED", "VALID", "RATE_LIMITED"} {
+		r.Add(&Event{Key: a, At: start.Add(time.Duration(seconds) * time.Second), Details: denied(code)})
 	}
-	r.Add(Event{Key: b, At: start, Code: "KEY_EXPIRED"})
+	r.Add(&Event{Key: b, At: start, Details: denied("KEY_EXPIRED")})
 	if last := r.Last[a]; !last.PassedAt.Equal(start.Add(time.Second)) || !last.UsedAt.Equal(start.Add(2*time.Second)) {
 		t.Errorf("a passed at %v and was used at %v", last.PassedAt, last.UsedAt)
 	}
@@ -115,8 +124,8 @@ func TestMergingInAnyOrderCountsTheSame(t *testing.T) {
 		parts := []*Rollup{NewRollup(), NewRollup(), NewRollup()}
 		whole := NewRollup()
 		for _, e := range events {
-			whole.Add(e)
-			parts[rapid.IntRange(0, 2).Draw(t, "part")].Add(e)
+			whole.Add(&e)
+			parts[rapid.IntRange(0, 2).Draw(t, "part")].Add(&e)
 		}
 		merged := NewRollup()
 		for _, part := range rapid.Permutation(parts).Draw(t, "order") {
@@ -135,7 +144,7 @@ func drawLast(t *rapid.T) Last {
 	r := NewRollup()
 	for _, e := range rapid.SliceOfN(rapid.Custom(drawEvent), 1, 5).Draw(t, "events") {
 		e.Key = a
-		r.Add(e)
+		r.Add(&e)
 	}
 	return r.Last[a]
 }
@@ -163,7 +172,7 @@ func TestTheNewestTwoGenerationsAreKnownWithTheirLastUse(t *testing.T) {
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 	r := NewRollup()
 	for _, used := range []Generation{{2, at(5)}, {1, at(1)}, {0, at(9)}, {3, at(2)}, {2, at(7)}, {2, at(6)}, {1, at(8)}} {
-		r.Add(Event{Key: a, Generation: used.Number, At: used.UsedAt, Code: "VALID"})
+		r.Add(&Event{Key: a, Generation: used.Number, At: used.UsedAt})
 	}
 	if got, want := r.Last[a].Generations, (Generations{{3, at(2)}, {2, at(7)}}); got != want {
 		t.Errorf("got %v, want %v", got, want)
@@ -177,13 +186,19 @@ func drawEvent(t *rapid.T) Event {
 	e := Event{
 		Key:             rapid.SampledFrom([]keyid.ID{a, b}).Draw(t, "key"),
 		Generation:      rapid.Uint32Range(0, 4).Draw(t, "generation"),
-		Workspace:       rapid.SampledFrom([]string{"v", "w"}).Draw(t, "workspace"),
+		Attribution:     of(rapid.SampledFrom([]string{"v", "w"}).Draw(t, "workspace")),
+		PeriodStart:     drawTime("period"),
 		At:              drawTime("at"),
-		Code:            rapid.SampledFrom([]string{"VALID", "KEY_EXPIRED", "RATE_LIMITED", "QUOTA_EXHAUSTED"}).Draw(t, "code"),
+		Details:         denied(rapid.SampledFrom([]string{"VALID", "KEY_EXPIRED", "RATE_LIMITED", "QUOTA_EXHAUSTED"}).Draw(t, "code")),
+		SpendMicrocents: rapid.Int64Range(0, 3).Draw(t, "spend"),
 		Remaining:       rapid.Int64Range(-1, 1).Draw(t, "remaining"),
 		ResetAt:         drawTime("reset"),
 		BudgetRemaining: rapid.Int64Range(-1, 1).Draw(t, "budget remaining"),
 		BudgetResetAt:   drawTime("budget reset"),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+		e.Details = Details{Status: rapid.SampledFrom([]Status{Succeeded, Failed, Reported}).Draw(t, "outcome")}
+		return e
 	}
 	if rapid.Bool().Draw(t, "refused") {
 		limit := rapid.SampledFrom([]string{"", "l", "m"})

@@ -6,9 +6,11 @@ package usagefeed
 import "time"
 
 // Path is where a verifier serves the feed of keys, LimitsPath where it serves that of KeyLimits, and After
-// the query parameter that says from where on: GET /usage?after=42.
+// the query parameter that says from where on: GET /usage?after=42. GroupsPath is the feed of Workspaces and
+// ServiceAccounts.
 const (
 	Path       = "/usage"
+	GroupsPath = "/usage/groups"
 	LimitsPath = "/limits"
 	After      = "after"
 )
@@ -29,7 +31,9 @@ type Page struct {
 	// Next is what to ask after for the following page. It equals what was asked after
 	// when nothing is new.
 	Next int64 `json:"next"`
-	Keys []Key `json:"keys"`
+	// Shared says that all verifiers store usage in one place: then this page tells of what any of them counted.
+	Shared bool  `json:"shared,omitempty"`
+	Keys   []Key `json:"keys"`
 }
 
 // Key is what has been counted for one key.
@@ -45,8 +49,9 @@ type Key struct {
 	BudgetRemaining *int64     `json:"budgetRemaining,omitempty"`
 	BudgetResetAt   *time.Time `json:"budgetResetAt,omitempty"`
 	// Exhausted is the quota or budget that the key has used up; absent while it has not.
-	Exhausted  *Exhausted `json:"exhausted,omitempty"`
-	LastUsedAt time.Time  `json:"lastUsedAt"`
+	Exhausted *Exhausted `json:"exhausted,omitempty"`
+	// LastUsedAt is absent where the key was never presented, and only outcomes were reported.
+	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`
 	// Generations are the newest two of the key's generations that were presented, the newer first.
 	Generations []Generation `json:"generations,omitempty"`
 }
@@ -86,16 +91,44 @@ type Limit struct {
 	ExhaustedKeys int32 `json:"exhaustedKeys"`
 }
 
-// Period is what was counted since its start: the first of the month, 00:00 UTC.
+// GroupPage is one answer of the feed of groups. Epoch, Next and Shared are as those of a Page.
+type GroupPage struct {
+	Epoch  string  `json:"epoch"`
+	Next   int64   `json:"next"`
+	Shared bool    `json:"shared,omitempty"`
+	Groups []Group `json:"groups"`
+}
+
+// Group is what has been counted for all keys of a Workspace or a ServiceAccount, and be they deleted.
+type Group struct {
+	// Kind is KindWorkspace or KindServiceAccount, and Name is namespace/name.
+	Kind       string    `json:"kind"`
+	Name       string    `json:"name"`
+	Period     Period    `json:"period"`
+	Total      Counts    `json:"total"`
+	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`
+}
+
+// The kinds of groups.
+const (
+	KindWorkspace      = "Workspace"
+	KindServiceAccount = "ServiceAccount"
+)
+
+// Period is what was counted since its start, which is that of the workspace's current billing period.
 type Period struct {
 	Start time.Time `json:"start"`
 	Counts
 }
 
-// Counts are decisions: requests that were allowed, and those that were denied.
+// Counts are requests by how they were decided, each under one of Requests (allowed) and Denied, and by how they
+// ended, as far as that was reported; and what they cost.
 type Counts struct {
-	Requests int64 `json:"requests"`
-	Denied   int64 `json:"denied"`
+	Requests        int64 `json:"requests"`
+	Denied          int64 `json:"denied"`
+	Succeeded       int64 `json:"succeeded"`
+	Failed          int64 `json:"failed"`
+	SpendMicrocents int64 `json:"spendMicrocents"`
 }
 
 // PeriodStart is when the period began that a moment lies in.

@@ -1,13 +1,11 @@
 package usagerecorder
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/utils/clock"
 
@@ -15,12 +13,7 @@ import (
 )
 
 func BenchmarkRecord(b *testing.B) {
-	store := newMemory()
-	r, err := New(store, clock.RealClock{}, prometheus.NewRegistry(), logr.Discard())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close(context.Background()) //nolint:errcheck // a benchmark
+	r := newRecorder(b, newMemory(), b.TempDir(), clock.RealClock{}, logr.Discard())
 	events := someEvents()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -47,10 +40,10 @@ func someEvents() []usage.Event {
 // What an event costs on its way, without waiting for others: for the request that pushes it, and
 // for the collector.
 func BenchmarkAnEventThatIs(b *testing.B) {
-	q, t, into := newQueue(queueSize), tallies{}, usage.NewRollup()
+	q, t, into := newQueue(queueSize), newTallies(), usage.NewRollup()
 	events, refused := someEvents(), someEvents()
 	for i := range refused {
-		refused[i].Code = "RATE_LIMITED"
+		refused[i].Status, refused[i].Error = usage.Denied, "RATE_LIMITED"
 		refused[i].Refusal = &usage.Refusal{By: "5f0c2a3e-0000-4000-8000-000000000001", Until: start}
 	}
 	push := func() {

@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/claviger-dev/claviger/internal/usage"
 )
-
-const retryEvery = 200 * time.Millisecond
 
 var errClosed = errors.New("the usage recorder was closed before")
 
 // Close stores all that was recorded. Stop whatever records first: what is recorded from
-// here on is dropped. When ctx ends before the store has taken everything, the error says
-// how much is lost.
+// here on is dropped. What the store does not take before ctx ends, or while it is away, stays in the journal for
+// the next start. The error says how much is lost because the journal has no room for it either.
 func (r *Recorder) Close(ctx context.Context) error {
 	err := errClosed
 	r.closeOnce.Do(func() { err = r.close(ctx) })
@@ -28,30 +23,13 @@ func (r *Recorder) close(ctx context.Context) error {
 	defer stop()
 	r.closed.Store(true)
 	close(r.closing)
-	<-r.collected
-	return r.storeRest(ctx, r.left)
-}
-
-func (r *Recorder) storeRest(ctx context.Context, rest *usage.Rollup) error {
-	if rest.Empty() {
-		return nil
+	r.running.Wait()
+	if lost := r.backlog.unsealed(); lost > 0 {
+		r.journal.Close() //nolint:errcheck // the loss is what matters
+		return fmt.Errorf("the usage of %d events is lost, because it could neither be stored nor written to the disk of --usage-journal", lost)
 	}
-	for {
-		err := r.flush(ctx, rest).err
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the usage of %d requests by %d keys is lost, because it could not be stored in time: %w", requests(rest), len(rest.Last), err)
-		case <-r.clock.After(retryEvery):
-		}
+	if n := r.backlog.length(); n > 0 {
+		r.log.Info("Some usage could not be stored; it is in the journal, and is stored by whoever starts with that next", "batches", n)
 	}
-}
-
-func requests(rollup *usage.Rollup) (sum int64) {
-	for _, count := range rollup.Hours {
-		sum += count
-	}
-	return sum
+	return r.journal.Close()
 }

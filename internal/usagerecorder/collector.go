@@ -1,6 +1,8 @@
 package usagerecorder
 
 import (
+	"time"
+
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
@@ -8,58 +10,53 @@ import (
 type collector struct {
 	recorder *Recorder
 	tallies  tallies // of what came since the last flush
-	counts   *usage.Rollup
+	batch    *usage.Batch
 	due      bool // the time for a flush has come
-	inFlight bool
-	failing  bool // the last flush failed
+	handed   bool // a batch is being taken over
 }
 
 // drain counts all that is queued, and says whether there was anything.
-func (c *collector) drain() bool {
-	return c.recorder.queue.drain(func(e *usage.Event) { c.tallies.add(e, c.counts) })
+func (c *collector) drain() bool { return c.recorder.queue.drain(c.count) }
+
+func (c *collector) count(e *usage.Event) {
+	c.tallies.add(e, c.batch.Rollup)
+	if e.KeepLine > 0 {
+		c.batch.Lines = append(c.batch.Lines, *e)
+	}
 }
 
-// flushIfDue starts a flush. One that comes due while another is in flight follows at once
-// when that has landed.
+// flushIfDue hands over what was counted. While that takes its time the counting goes on, and the next flush
+// follows at once.
 func (c *collector) flushIfDue() {
-	if !c.due || c.inFlight {
+	if !c.due || c.handed {
 		return
 	}
 	c.due = false
-	c.tallies.settle(c.counts)
-	if c.counts.Empty() {
-		return
+	if b := c.cut(); b != nil {
+		c.handed = true
+		c.recorder.cut <- *b
 	}
-	c.inFlight = true
-	rollup, r := c.counts, c.recorder
-	c.counts = usage.NewRollup()
-	go func() { r.flushed <- r.flush(r.context, rollup) }()
 }
 
-// landed takes back what could not be stored, to try again with the next flush.
-func (c *collector) landed(flushed result) {
-	c.inFlight = false
-	if flushed.err != nil {
-		flushed.rollup.Merge(c.counts)
-		c.counts = flushed.rollup
-	}
-	// An outage is told once when it begins and once when it ends.
-	switch log := c.recorder.log; {
-	case flushed.err != nil && !c.failing:
-		log.Error(flushed.err, "Usage cannot be stored; it is kept in memory and tried again until it can")
-	case flushed.err == nil && c.failing:
-		log.Info("Usage is stored again")
-	}
-	c.failing = flushed.err != nil
+// counted is a batch that is complete.
+type counted struct {
+	*usage.Batch
+	whole bool // its reports are on disk
+	at    time.Time
 }
 
-// finish takes all that is still queued or in flight and returns what is not stored.
-func (c *collector) finish() *usage.Rollup {
-	for c.drain() {
+// cut ends the batch, if there is anything in it.
+func (c *collector) cut() *counted {
+	r := c.recorder
+	c.tallies.settle(c.batch.Rollup)
+	if c.batch.Rollup.Empty() && !r.journal.Reported() {
+		return nil
 	}
-	c.tallies.settle(c.counts)
-	if c.inFlight {
-		c.landed(<-c.recorder.flushed)
+	b := &counted{Batch: c.batch, at: r.clock.Now()}
+	b.whole = r.journal.Cut(c.batch)
+	for i := range c.batch.Reports {
+		c.tallies.bounds.hold(&c.batch.Reports[i])
 	}
-	return c.counts
+	c.batch = usage.NewBatch("", 0)
+	return b
 }

@@ -1,5 +1,13 @@
 // Package usagerecorder stands between requests and the store of usage: a request hands
 // over what happened and goes on; counting and storing happen elsewhere, in batches.
+//
+//	requests -> queue -> collector -> keeper -> storer -> store
+//	                                    |         |
+//	reports ----------------------> journal <-----+
+//
+// The queue is in memory and bounded. The collector counts. The keeper writes each batch into the journal on disk, and
+// the storer has the store take them in, one after the other, as fast as it can: what waits for it is on disk, and
+// only as much of it in memory as bridges a moment.
 package usagerecorder
 
 import (
@@ -13,12 +21,14 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagejournal"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 const (
 	// Between two flushes, so that a killed process loses less than a second.
 	flushEvery = 500 * time.Millisecond
-	// Some ten milliseconds of the busiest traffic, in about 7 MB. The queue only bridges pauses
+	// Some ten milliseconds of the busiest traffic, in about 15 MB. The queue only bridges pauses
 	// of the collector, never those of the store.
 	queueSize = 1 << 15
 	// What the collector lets come together once something came, so as not to be woken by
@@ -26,15 +36,20 @@ const (
 	gather = time.Millisecond
 )
 
-// Store adds roll-ups to what it has, each one wholly or, with an error, not at all.
-type Store interface {
-	Add(context.Context, *usage.Rollup) error
+// Options are what a Recorder is made of; all are needed.
+type Options struct {
+	Store   usagestore.Writer
+	Journal *usagejournal.Journal // which the Recorder closes
+	Clock   clock.WithTicker
+	// Registerer gets the metrics.
+	Registerer prometheus.Registerer
+	Log        logr.Logger
 }
 
-// Recorder counts events and stores the counts. While the store fails it keeps them in
-// memory, one line for each key, hour and answer, and adds them when the store is back.
+// Recorder counts events and has the counts stored.
 type Recorder struct {
-	store   Store
+	store   usagestore.Writer
+	journal *usagejournal.Journal
 	clock   clock.WithTicker
 	log     logr.Logger
 	metrics metrics
@@ -43,56 +58,57 @@ type Recorder struct {
 	// idle is set by the collector before it sleeps, and whoever finds it set wakes it.
 	idle atomic.Bool
 	wake chan struct{}
-	// flushed carries the end of a flush back to the collector, which owns all counts but
-	// those in flight.
-	flushed chan result
+	cut  chan counted  // batches, from the collector to the keeper
+	kept chan struct{} // has one when the keeper is ready for the next
+
+	backlog backlog
 
 	closed    atomic.Bool
 	closeOnce sync.Once
-	closing   chan struct{}
-	left      *usage.Rollup // what is not stored yet, once collected is closed
-	collected chan struct{}
-	// abort ends a flush in flight when Close may wait no longer.
+	closing   chan struct{} // closed: count what is there, and end
+	ending    chan struct{} // closed: there will be no more batches
+	running   sync.WaitGroup
+	// abort ends what the store is at, when Close may wait no longer.
 	context context.Context
 	abort   context.CancelFunc
 }
 
-type result struct {
-	rollup *usage.Rollup
-	err    error
-}
-
-// New starts a Recorder. Its metrics go to registerer.
-func New(store Store, clock clock.WithTicker, registerer prometheus.Registerer, log logr.Logger) (*Recorder, error) {
-	r := build(store, clock, log)
-	if err := r.metrics.register(registerer); err != nil {
+// New starts a Recorder. It begins with what is left in the journal from before.
+func New(o Options) (*Recorder, error) {
+	r := build(o)
+	left, err := r.journal.Left()
+	if err != nil {
 		return nil, err
 	}
-	go r.collect()
+	r.backlog.begin(left, r.clock.Now())
+	if err := r.metrics.register(o.Registerer, r); err != nil {
+		return nil, err
+	}
+	r.running.Go(r.collect)
+	r.running.Go(r.keep)
+	r.running.Go(r.storeAll)
 	return r, nil
 }
 
-func build(store Store, clock clock.WithTicker, log logr.Logger) *Recorder {
+func build(o Options) *Recorder {
 	r := &Recorder{
-		store: store, clock: clock, log: log, metrics: newMetrics(),
-		queue:     newQueue(queueSize),
-		wake:      make(chan struct{}, 1),
-		flushed:   make(chan result, 1),
-		closing:   make(chan struct{}),
-		collected: make(chan struct{}),
+		store: o.Store, journal: o.Journal, clock: o.Clock, log: o.Log, metrics: newMetrics(),
+		queue:   newQueue(queueSize),
+		wake:    make(chan struct{}, 1),
+		cut:     make(chan counted, 1),
+		kept:    make(chan struct{}, 1),
+		backlog: newBacklog(),
+		closing: make(chan struct{}),
+		ending:  make(chan struct{}),
 	}
 	r.context, r.abort = context.WithCancel(context.Background())
 	return r
 }
 
-// Record counts an event. It never waits: an event that finds the queue full is dropped
+// Record counts a decision. It never waits: an event that finds the queue full is dropped
 // and shows in claviger_usage_events_dropped_total.
 func (r *Recorder) Record(e usage.Event) {
-	if r.closed.Load() {
-		r.metrics.dropped.Inc()
-		return
-	}
-	if !r.queue.push(&e) {
+	if r.closed.Load() || !r.queue.push(&e) {
 		r.metrics.dropped.Inc()
 		return
 	}
@@ -104,12 +120,23 @@ func (r *Recorder) Record(e usage.Event) {
 	}
 }
 
-// collect counts what arrives and hands the counts over to be stored, one flush at a time.
+// Report counts an outcome. When it returns the outcome is on disk, so that whoever reported may be told that it was
+// taken; where the disk takes nothing more it is in memory, and that shows in a metric.
+func (r *Recorder) Report(e usage.Event) {
+	if r.closed.Load() {
+		r.metrics.dropped.Inc()
+		return
+	}
+	if err := r.journal.Report(&e); err != nil {
+		r.metrics.journalFailures.Inc()
+	}
+}
+
+// collect counts what arrives and hands the counts over, one batch at a time.
 func (r *Recorder) collect() {
-	defer close(r.collected)
 	ticker := r.clock.NewTicker(flushEvery)
 	defer ticker.Stop()
-	c := collector{recorder: r, counts: usage.NewRollup(), tallies: tallies{}}
+	c := collector{recorder: r, batch: usage.NewBatch("", 0), tallies: newTallies()}
 	for {
 		c.drain()
 		r.idle.Store(true)
@@ -121,22 +148,22 @@ func (r *Recorder) collect() {
 			time.Sleep(gather)
 		case <-ticker.C():
 			c.due = true
-		case flushed := <-r.flushed:
-			c.landed(flushed)
+		case <-r.kept:
+			c.handed = false
 		case <-r.closing:
-			r.left = c.finish()
+			r.finish(&c)
 			return
 		}
 		c.flushIfDue()
 	}
 }
 
-func (r *Recorder) flush(ctx context.Context, rollup *usage.Rollup) result {
-	start := r.clock.Now()
-	err := r.store.Add(ctx, rollup)
-	r.metrics.seconds.Observe(r.clock.Since(start).Seconds())
-	if err != nil {
-		r.metrics.failures.Inc()
+// finish counts all that is still queued.
+func (r *Recorder) finish(c *collector) {
+	for c.drain() {
 	}
-	return result{rollup: rollup, err: err}
+	if b := c.cut(); b != nil {
+		r.cut <- *b // the keeper takes one while another is being taken over
+	}
+	close(r.cut)
 }

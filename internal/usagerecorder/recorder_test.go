@@ -3,6 +3,8 @@ package usagerecorder
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,50 +19,95 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagejournal"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 var start = time.Date(2026, time.November, 21, 10, 30, 0, 0, time.UTC)
 
 // memory is a store that can be made to fail.
 type memory struct {
-	mu     sync.Mutex
-	counts *usage.Rollup
-	down   bool
-	added  chan struct{} // one for each attempt, where somebody listens
+	mu      sync.Mutex
+	counts  *usage.Rollup
+	lines   int
+	reports map[string]bool
+	last    map[string]int64
+	down    bool
+	// mute says that what is added is taken in, and nobody is told.
+	mute  bool
+	added chan struct{} // one for each attempt, where somebody listens
 }
 
 func newMemory() *memory {
-	return &memory{counts: usage.NewRollup(), added: make(chan struct{}, 1000)}
+	return &memory{counts: usage.NewRollup(), reports: map[string]bool{}, last: map[string]int64{}, added: make(chan struct{}, 1000)}
 }
 
-func (m *memory) Add(_ context.Context, rollup *usage.Rollup) error {
+var errAway = errors.New("the database is away")
+
+func (m *memory) Add(_ context.Context, b *usage.Batch) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	defer func() { m.added <- struct{}{} }()
+	defer func() {
+		select {
+		case m.added <- struct{}{}:
+		default:
+		}
+	}()
 	if m.down {
-		return errors.New("the disk is full")
+		return errAway
 	}
+	if b.First <= m.last[b.Writer] {
+		return errors.New("a number was stored twice")
+	}
+	m.last[b.Writer] = b.Last
+	rollup, lines := b.Settle(func(i int) bool {
+		name := b.Reports[i].Key.String() + b.Reports[i].RequestID
+		defer func() { m.reports[name] = true }()
+		return !m.reports[name]
+	})
 	m.counts.Merge(rollup)
+	m.lines += len(lines)
+	if m.mute {
+		return errAway
+	}
 	return nil
 }
 
-func (m *memory) setDown(down bool) {
+func (m *memory) Stored(_ context.Context, writer string) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.down = down
+	if m.down {
+		return 0, errAway
+	}
+	return m.last[writer], nil
+}
+
+func (m *memory) set(down, mute bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down, m.mute = down, mute
 }
 
 func (m *memory) stored() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return requests(m.counts)
+	return m.counts.Events()
 }
 
 func event(key string) usage.Event {
-	return usage.Event{Key: keyid.Derive(key), Workspace: "team/shop", At: start, Code: "VALID", Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit}
+	return usage.Event{
+		Key: keyid.Derive(key), Attribution: usage.Attribution{Workspace: "team/shop"}, At: start,
+		Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit,
+	}
 }
 
-func value(t *testing.T, metric prometheus.Metric) float64 {
+func outcome(key, request string) usage.Event {
+	e := event(key)
+	e.Status, e.RequestID, e.SpendMicrocents = usage.Succeeded, request, 7
+	return e
+}
+
+func value(t testing.TB, metric prometheus.Metric) float64 {
 	t.Helper()
 	var out dto.Metric
 	if err := metric.Write(&out); err != nil {
@@ -69,9 +116,18 @@ func value(t *testing.T, metric prometheus.Metric) float64 {
 	return out.GetCounter().GetValue()
 }
 
-func newRecorder(t *testing.T, store Store, clock clock.WithTicker, log logr.Logger) *Recorder {
+func openJournal(t testing.TB, dir string) *usagejournal.Journal {
 	t.Helper()
-	r, err := New(store, clock, prometheus.NewRegistry(), log)
+	journal, err := usagejournal.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return journal
+}
+
+func newRecorder(t testing.TB, store usagestore.Writer, dir string, clock clock.WithTicker, log logr.Logger) *Recorder {
+	t.Helper()
+	r, err := New(Options{Store: store, Journal: openJournal(t, dir), Clock: clock, Registerer: prometheus.NewRegistry(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,17 +135,35 @@ func newRecorder(t *testing.T, store Store, clock clock.WithTicker, log logr.Log
 	return r
 }
 
-// tick lets the next flush come due, once the recorder waits for it.
+func closeRecorder(t testing.TB, r *Recorder) {
+	t.Helper()
+	if err := r.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tick lets the next flush come due, once the recorder waits for it, and whatever is to be tried again be tried.
 func tick(clock *testclock.FakeClock) {
 	for !clock.HasWaiters() {
 		time.Sleep(time.Millisecond)
 	}
-	clock.Step(flushEvery)
+	clock.Step(slowestRetry)
+	time.Sleep(time.Millisecond)
+}
+
+// eventually ticks until something holds.
+func eventually(t testing.TB, clock *testclock.FakeClock, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); tick(clock) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came about that %s", what)
+		}
+	}
 }
 
 func TestCloseStoresAllThatManyRequestsRecorded(t *testing.T) {
 	store := newMemory()
-	r := newRecorder(t, store, clock.RealClock{}, logr.Discard())
+	r := newRecorder(t, store, t.TempDir(), clock.RealClock{}, logr.Discard())
 	var requests sync.WaitGroup
 	for _, key := range []string{"a", "b", "c", "d"} {
 		requests.Go(func() {
@@ -99,9 +173,7 @@ func TestCloseStoresAllThatManyRequestsRecorded(t *testing.T) {
 		})
 	}
 	requests.Wait()
-	if err := r.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	closeRecorder(t, r)
 	if got := store.stored() + int64(value(t, r.metrics.dropped)); got != 20_000 || value(t, r.metrics.dropped) > 0 {
 		t.Errorf("%d events are accounted for, %v of them as dropped; want 20000, none dropped", got, value(t, r.metrics.dropped))
 	}
@@ -109,71 +181,75 @@ func TestCloseStoresAllThatManyRequestsRecorded(t *testing.T) {
 
 func TestWhatWasRecordedIsStoredWithTheNextFlush(t *testing.T) {
 	store, clock := newMemory(), testclock.NewFakeClock(start)
-	r := newRecorder(t, store, clock, logr.Discard())
+	dir := t.TempDir()
+	r := newRecorder(t, store, dir, clock, logr.Discard())
+	logged := event("a")
+	logged.KeepLine = time.Hour
 	for range 3 {
-		r.Record(event("a"))
+		r.Record(logged)
 	}
-	for store.stored() < 3 {
-		tick(clock)
-		time.Sleep(time.Millisecond)
+	r.Report(outcome("a", "1"))
+	r.Report(outcome("a", "1"))
+	eventually(t, clock, "all is stored", func() bool { return store.stored() == 4 })
+	if store.lines != 3 {
+		t.Errorf("%d lines in the log, want 3", store.lines)
 	}
-	if got := store.stored(); got != 3 {
-		t.Errorf("%d requests stored, want 3", got)
+	closeRecorder(t, r)
+	if files := filesIn(t, dir); len(files) != 1 {
+		t.Errorf("the journal has %v, want its lock alone", files)
 	}
+}
+
+// filesIn are the files in a directory, by their names below it.
+func filesIn(t testing.TB, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			files = append(files, strings.TrimPrefix(path, dir))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 func TestAnOutageOfTheStoreLosesNothingAndIsToldOnce(t *testing.T) {
-	store, clock := newMemory(), testclock.NewFakeClock(start)
-	var mu sync.Mutex
-	var lines []string
-	log := funcr.New(func(_, args string) {
-		mu.Lock()
-		defer mu.Unlock()
-		lines = append(lines, args)
-	}, funcr.Options{})
-	r := newRecorder(t, store, clock, log)
-	store.setDown(true)
-	const outages = 4
-	for range outages {
-		r.Record(event("a"))
-		awaitAttempt(clock, store)
-	}
-	if got := value(t, r.metrics.failures); got < outages {
-		t.Errorf("%v failures counted, want at least %d", got, outages)
-	}
-	store.setDown(false)
-	r.Record(event("b"))
-	for store.stored() < outages+1 {
-		awaitAttempt(clock, store)
-	}
-	if err := r.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if got := store.stored(); got != outages+1 {
-		t.Errorf("%d requests stored, want %d", got, outages+1)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(lines) != 2 || !strings.Contains(lines[0], "cannot be stored") || !strings.Contains(lines[1], "stored again") {
-		t.Errorf("the log reads %q, want one line for the beginning and one for the end", lines)
-	}
-}
-
-// awaitAttempt ticks until the recorder has tried once more to store something.
-func awaitAttempt(clock *testclock.FakeClock, store *memory) {
-	for {
-		tick(clock)
-		select {
-		case <-store.added:
-			return
-		case <-time.After(time.Millisecond):
-		}
+	for name, mute := range map[string]bool{"where it is away": false, "where only its answers are lost": true} {
+		t.Run(name, func(t *testing.T) {
+			store, clock := newMemory(), testclock.NewFakeClock(start)
+			var mu sync.Mutex
+			var lines []string
+			log := funcr.New(func(_, args string) {
+				mu.Lock()
+				defer mu.Unlock()
+				lines = append(lines, args)
+			}, funcr.Options{})
+			r := newRecorder(t, store, t.TempDir(), clock, log)
+			store.set(!mute, mute)
+			const outages = 4
+			for i := range outages {
+				r.Record(event("a"))
+				r.Report(outcome("a", string(rune('a'+i))))
+				eventually(t, clock, "it was tried", func() bool { return value(t, r.metrics.failures) > float64(i) || store.stored() == int64(2*i+2) })
+			}
+			store.set(false, false)
+			r.Record(event("b"))
+			eventually(t, clock, "all is stored", func() bool { return store.stored() == 2*outages+1 })
+			closeRecorder(t, r)
+			mu.Lock()
+			defer mu.Unlock()
+			if len(lines) < 2 || !mute && len(lines) != 2 || !strings.Contains(lines[0], "cannot be stored") || !strings.Contains(lines[len(lines)-1], "stored again") {
+				t.Errorf("the log reads %q, want one line for the beginning and one for the end", lines)
+			}
+		})
 	}
 }
 
 func TestAFullQueueDropsAndCountsInsteadOfWaiting(t *testing.T) {
 	// Nobody collects: the queue stays as full as it gets.
-	r := build(newMemory(), clock.RealClock{}, logr.Discard())
+	r := build(Options{Store: newMemory(), Clock: clock.RealClock{}, Log: logr.Discard()})
 	for range queueSize + 10 {
 		r.Record(event("a"))
 	}
@@ -185,42 +261,46 @@ func TestAFullQueueDropsAndCountsInsteadOfWaiting(t *testing.T) {
 // stuck is a store that answers only when it is told to give up.
 type stuck struct{ entered chan struct{} }
 
-func (s stuck) Add(ctx context.Context, _ *usage.Rollup) error {
+func (s stuck) Add(ctx context.Context, _ *usage.Batch) error {
 	s.entered <- struct{}{}
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func TestAStoreThatHangsHoldsUpNeitherRequestsNorTheEnd(t *testing.T) {
-	store, clock := stuck{entered: make(chan struct{}, 10)}, testclock.NewFakeClock(start)
-	r := newRecorder(t, store, clock, logr.Discard())
+func (s stuck) Stored(ctx context.Context, _ string) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func TestAStoreThatHangsHoldsUpNeitherRequestsNorTheEndAndLosesNothing(t *testing.T) {
+	hanging, clock, dir := stuck{entered: make(chan struct{}, 10)}, testclock.NewFakeClock(start), t.TempDir()
+	r := newRecorder(t, hanging, dir, clock, logr.Discard())
 	r.Record(event("a"))
-	for flushing := false; !flushing; {
-		tick(clock)
-		select {
-		case <-store.entered:
-			flushing = true
-		case <-time.After(time.Millisecond):
-		}
-	}
+	eventually(t, clock, "the store hangs", func() bool { return len(hanging.entered) > 0 })
 	for range 100 {
 		r.Record(event("b"))
 	}
+	r.Report(outcome("b", "1"))
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	err := r.Close(ctx)
-	if err == nil || !strings.Contains(err.Error(), "101 requests by 2 keys") {
-		t.Errorf("closing: %v; want an error that says what is lost", err)
+	if err := r.Close(ctx); err != nil {
+		t.Errorf("closing: %v, though all of it is in the journal", err)
+	}
+	store := newMemory()
+	next := newRecorder(t, store, dir, clock, logr.Discard())
+	eventually(t, clock, "the next process stores it", func() bool { return store.stored() == 102 })
+	closeRecorder(t, next)
+	if files := filesIn(t, dir); len(files) != 1 {
+		t.Errorf("the journal still has %v", files)
 	}
 }
 
 func TestWhatIsRecordedAfterTheEndCountsAsDropped(t *testing.T) {
-	r := newRecorder(t, newMemory(), clock.RealClock{}, logr.Discard())
-	if err := r.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	r := newRecorder(t, newMemory(), t.TempDir(), clock.RealClock{}, logr.Discard())
+	closeRecorder(t, r)
 	r.Record(event("a"))
-	if got := value(t, r.metrics.dropped); got != 1 {
-		t.Errorf("%v events dropped, want 1", got)
+	r.Report(outcome("a", "1"))
+	if got := value(t, r.metrics.dropped); got != 2 {
+		t.Errorf("%v events dropped, want 2", got)
 	}
 }

@@ -1,27 +1,23 @@
 package usagerecorder
 
 import (
-	"time"
-
 	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-const secondsPerHour = 3600
-
 // tally counts the events of one key in one hour, which is most of what comes between two
 // flushes, and costs a fraction of what a roll-up of all keys and hours does.
 type tally struct {
-	workspace string
-	hour      int64 // since 1970
-	codes     []codeCount
-	last      usage.Last
-	refused   []limitRefused
+	attribution usage.Attribution
+	start       int64 // of the bucket
+	lines       []tallyLine
+	last        usage.Last
+	refused     []limitRefused
 }
 
-type codeCount struct {
-	code  string
-	count int64
+type tallyLine struct {
+	usage.Details
+	usage.Measures
 }
 
 // limitRefused is what one limit refused the key.
@@ -31,37 +27,54 @@ type limitRefused struct {
 }
 
 // tallies stand before a roll-up.
-type tallies map[keyid.ID]*tally
+type tallies struct {
+	keys   map[keyid.ID]*tally
+	bounds bounds
+}
 
-// add counts an event. Of a key whose hour or workspace has changed, what was counted before
+func newTallies() tallies { return tallies{keys: map[keyid.ID]*tally{}, bounds: newBounds()} }
+
+// add counts an event. Of a key whose hour or attribution has changed, what was counted before
 // goes into the roll-up.
-func (t tallies) add(e *usage.Event, into *usage.Rollup) {
-	hour := e.At.Unix() / secondsPerHour
-	k := t[e.Key]
+func (t *tallies) add(e *usage.Event, into *usage.Rollup) {
+	start := usage.BucketStart(e)
+	k := t.keys[e.Key]
 	if k == nil {
 		k = &tally{}
-		t[e.Key] = k
+		t.keys[e.Key] = k
 	}
 	last := usage.LastOf(e)
-	if k.codes == nil || k.hour != hour || k.workspace != e.Workspace {
+	if k.lines == nil || k.start != start || k.attribution != e.Attribution {
 		k.settle(e.Key, into)
-		*k = tally{workspace: e.Workspace, hour: hour, codes: k.codes[:0], last: last, refused: k.refused[:0]}
+		*k = tally{attribution: e.Attribution, start: start, lines: k.lines[:0], last: last, refused: k.refused[:0]}
 	}
-	k.count(e.Code)
+	t.count(k, e)
 	k.last.Merge(&last)
 	if e.Refusal != nil {
 		e.EachRefused(k.refuse)
 	}
 }
 
-func (k *tally) count(code string) {
-	for i := range k.codes {
-		if k.codes[i].code == code {
-			k.codes[i].count++
-			return
+func (t *tallies) count(k *tally, e *usage.Event) {
+	line := k.line(&e.Details)
+	if line == nil {
+		// It is the first one since the last flush, so that this is looked at seldom.
+		t.bounds.hold(e)
+		if line = k.line(&e.Details); line == nil {
+			k.lines = append(k.lines, tallyLine{Details: e.Details})
+			line = &k.lines[len(k.lines)-1]
 		}
 	}
-	k.codes = append(k.codes, codeCount{code, 1})
+	line.Add(usage.MeasuresOf(e))
+}
+
+func (k *tally) line(of *usage.Details) *tallyLine {
+	for i := range k.lines {
+		if k.lines[i].Details == *of {
+			return &k.lines[i]
+		}
+	}
+	return nil
 }
 
 func (k *tally) refuse(limit string, refused usage.Refused) {
@@ -76,12 +89,12 @@ func (k *tally) refuse(limit string, refused usage.Refused) {
 
 // settle puts what a tally counted into a roll-up.
 func (k *tally) settle(key keyid.ID, into *usage.Rollup) {
-	if len(k.codes) == 0 {
+	if len(k.lines) == 0 {
 		return
 	}
-	start := time.Unix(k.hour*secondsPerHour, 0).UTC()
-	for _, c := range k.codes {
-		into.AddCount(usage.Hour{Key: key, Workspace: k.workspace, Start: start, Code: c.code}, c.count)
+	for i := range k.lines {
+		series := usage.Series{Key: key, Attribution: k.attribution, Details: k.lines[i].Details}
+		into.AddMeasures(usage.Bucket{Series: series, Start: k.start}, k.lines[i].Measures)
 	}
 	into.AddLast(key, &k.last)
 	for i := range k.refused {
@@ -90,9 +103,9 @@ func (k *tally) settle(key keyid.ID, into *usage.Rollup) {
 }
 
 // settle puts all that was counted into a roll-up, and begins anew.
-func (t tallies) settle(into *usage.Rollup) {
-	for key, k := range t {
+func (t *tallies) settle(into *usage.Rollup) {
+	for key, k := range t.keys {
 		k.settle(key, into)
 	}
-	clear(t)
+	clear(t.keys)
 }

@@ -80,24 +80,29 @@ func quota(path *field.Path, q *v1alpha1.Quota) field.ErrorList {
 	if q.SpendMicrocents != nil {
 		errs = append(errs, within(path.Child("spendMicrocents"), *q.SpendMicrocents, limit.MaxCounted)...)
 	}
-	errs = append(errs, oneOf(path.Child("resetPeriod"), q.ResetPeriod, v1alpha1.ResetDaily, v1alpha1.ResetWeekly, v1alpha1.ResetMonthly)...)
-	errs = append(errs, anchorDay(path.Child("anchorDay"), q)...)
-	return append(errs, timeZone(path.Child("timeZone"), q.TimeZone)...)
+	return append(errs, calendar(path, q.ResetPeriod, q.AnchorDay, q.TimeZone)...)
 }
 
-func anchorDay(path *field.Path, q *v1alpha1.Quota) field.ErrorList {
-	if q.AnchorDay == nil {
+// calendar checks what stands in resetPeriod, anchorDay and timeZone below a path.
+func calendar(path *field.Path, period v1alpha1.ResetPeriod, day *int32, zone string) field.ErrorList {
+	errs := oneOf(path.Child("resetPeriod"), period, v1alpha1.ResetDaily, v1alpha1.ResetWeekly, v1alpha1.ResetMonthly)
+	errs = append(errs, anchorDay(path.Child("anchorDay"), period, day)...)
+	return append(errs, timeZone(path.Child("timeZone"), zone)...)
+}
+
+func anchorDay(path *field.Path, period v1alpha1.ResetPeriod, day *int32) field.ErrorList {
+	if day == nil {
 		return nil
 	}
-	switch q.ResetPeriod {
+	switch period {
 	case v1alpha1.ResetDaily:
-		return field.ErrorList{field.Invalid(path, *q.AnchorDay, "must be left out with Daily")}
+		return field.ErrorList{field.Invalid(path, *day, "must be left out with Daily")}
 	case v1alpha1.ResetWeekly:
-		if *q.AnchorDay < 1 || *q.AnchorDay > 7 {
-			return field.ErrorList{field.Invalid(path, *q.AnchorDay, "must be from 1 (Monday) to 7 (Sunday) with Weekly")}
+		if *day < 1 || *day > 7 {
+			return field.ErrorList{field.Invalid(path, *day, "must be from 1 (Monday) to 7 (Sunday) with Weekly")}
 		}
 	default:
-		return within(path, int64(*q.AnchorDay), 31)
+		return within(path, int64(*day), 31)
 	}
 	return nil
 }

@@ -54,6 +54,7 @@ func TestAccountOfAnotherWorkspace(t *testing.T) {
 }
 
 func TestWorkspace(t *testing.T) {
+	number := func(n int32) *int32 { return &n }
 	for _, c := range []struct {
 		name   string
 		change func(*v1alpha1.WorkspaceSpec)
@@ -99,6 +100,21 @@ func TestWorkspace(t *testing.T) {
 		}, []string{"spec.keys.defaultTTL: not be longer than maxTTL, which is 24h"}},
 		{"no keys at all is not a maximum", func(s *v1alpha1.WorkspaceSpec) { s.Keys.MaxKeys = new(int32) },
 			[]string{"spec.keys.maxKeys: set spec.suspended"}},
+		{"billing periods may begin on any day anywhere", func(s *v1alpha1.WorkspaceSpec) {
+			s.Billing = &v1alpha1.Billing{ResetPeriod: v1alpha1.ResetWeekly, AnchorDay: number(7), TimeZone: "Asia/Kathmandu"}
+		}, nil},
+		{"a billing day and zone must exist", func(s *v1alpha1.WorkspaceSpec) {
+			s.Billing = &v1alpha1.Billing{ResetPeriod: "Yearly", AnchorDay: number(32), TimeZone: "Local"}
+		}, []string{"spec.billing.resetPeriod: supported values", "spec.billing.anchorDay: from 1 to 31", "spec.billing.timeZone: a name of the IANA"}},
+		{"a log of an hour and of 397 days", func(s *v1alpha1.WorkspaceSpec) {
+			s.Usage = &v1alpha1.UsagePolicy{RequestLog: &v1alpha1.RequestLog{Retention: *lasting(397 * day), SamplePercent: number(1)}}
+		}, nil},
+		{"a log is kept for a while and has something in it", func(s *v1alpha1.WorkspaceSpec) {
+			s.Usage = &v1alpha1.UsagePolicy{RequestLog: &v1alpha1.RequestLog{SamplePercent: number(0)}}
+		}, []string{"spec.usage.requestLog.retention: from 1h to 9528h", "spec.usage.requestLog.samplePercent: from 1 to 100"}},
+		{"no log is kept for longer than 397 days", func(s *v1alpha1.WorkspaceSpec) {
+			s.Usage = &v1alpha1.UsagePolicy{RequestLog: &v1alpha1.RequestLog{Retention: *lasting(397*day + time.Second)}}
+		}, []string{"spec.usage.requestLog.retention: leave requestLog out"}},
 		{"limits are checked", func(s *v1alpha1.WorkspaceSpec) { s.LimitRefs = []v1alpha1.LocalReference{named("A")} },
 			[]string{"spec.limitRefs[0].name: RFC 1123"}},
 	} {

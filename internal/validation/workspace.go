@@ -22,6 +22,8 @@ const (
 	maxDepartments = 500
 	maxEntities    = 1000
 	maxWarnings    = 8
+	minRetention   = time.Hour
+	maxRetention   = 397 * 24 * time.Hour
 )
 
 // Workspace checks a workspace.
@@ -33,7 +35,25 @@ func Workspace(workspace *v1alpha1.Workspace) field.ErrorList {
 	errs = append(errs, oneOf(path.Child("deletionPolicy"), spec.DeletionPolicy, v1alpha1.WorkspaceRefuse, v1alpha1.WorkspaceCascade)...)
 	errs = append(errs, limitRefs(path.Child("limitRefs"), spec.LimitRefs)...)
 	errs = append(errs, departments(path.Child("departments"), spec.Departments)...)
-	return append(errs, entities(path.Child("entities"), spec.Entities)...)
+	errs = append(errs, entities(path.Child("entities"), spec.Entities)...)
+	if b := spec.Billing; b != nil {
+		errs = append(errs, calendar(path.Child("billing"), b.ResetPeriod, b.AnchorDay, b.TimeZone)...)
+	}
+	if spec.Usage != nil && spec.Usage.RequestLog != nil {
+		errs = append(errs, requestLog(path.Child("usage", "requestLog"), spec.Usage.RequestLog)...)
+	}
+	return errs
+}
+
+func requestLog(path *field.Path, log *v1alpha1.RequestLog) (errs field.ErrorList) {
+	if keep := log.Retention.Duration; keep < minRetention || keep > maxRetention {
+		errs = append(errs, field.Invalid(path.Child("retention"), readable(keep),
+			"must be from 1h to "+readable(maxRetention)+": to keep no log, leave requestLog out"))
+	}
+	if log.SamplePercent != nil {
+		errs = append(errs, within(path.Child("samplePercent"), int64(*log.SamplePercent), 100)...)
+	}
+	return errs
 }
 
 func departments(path *field.Path, list []v1alpha1.DepartmentLimits) field.ErrorList {

@@ -50,6 +50,18 @@ func TestNoTimeIsStoredThatCannotBeRead(t *testing.T) {
 			t.Errorf("a token's end %q is not refused", when)
 		}
 	}
+	for _, kind := range []string{"workspace", "serviceaccount"} {
+		object := create(t, with(full(t, kind), "metadata.name", "used-"+kind))
+		for _, when := range unreadable {
+			for _, usage := range []map[string]any{
+				{"lastUsedAt": when}, {"period": map[string]any{"start": when, "requests": int64(0)}},
+			} {
+				if err := writeStatus(object, map[string]any{"usage": usage}); err == nil {
+					t.Errorf("usage %v of %s is not refused", usage, kind)
+				}
+			}
+		}
+	}
 	for _, kind := range kinds {
 		object := create(t, with(full(t, kind), "metadata.name", "times-"+kind))
 		for _, when := range unreadable {

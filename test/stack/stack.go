@@ -64,8 +64,9 @@ func Run(m *testing.M, hand func(*Stack)) int {
 	return code
 }
 
-// Start starts Claviger over a directory and returns when it is ready.
-func Start(dir string) (*Stack, error) {
+// Start starts Claviger over a directory and returns when it is ready. It may be given further arguments of
+// make run.
+func Start(dir string, arguments ...string) (*Stack, error) {
 	root := controlplane.RepositoryRoot()
 	launcher := filepath.Join(dir, "launcher")
 	if out, err := goBuild(root, launcher, "./hack/local"); err != nil {
@@ -81,6 +82,7 @@ func Start(dir string) (*Stack, error) {
 	s := &Stack{Dir: filepath.Join(dir, "state"), output: &tail{}}
 	// All that can be logged is logged: whatever a test searches the logs for is not there.
 	s.launcher = []string{launcher, "--dir", s.Dir, "--binary", binary, "--samples=false", "--log-level=127"}
+	s.launcher = append(s.launcher, arguments...)
 	return s, s.start()
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
-	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 var nextMonth = time.Date(2026, time.December, 1, 0, 0, 0, 0, time.UTC)
@@ -43,14 +44,19 @@ func (v *verifier) record(key *v1alpha1.ApiKey, code string, at time.Time, refus
 	if err != nil {
 		panic(err)
 	}
+	details := usage.Details{Status: usage.Denied, Error: code}
+	if code == "VALID" {
+		details = usage.Details{}
+	}
 	v.recorder.Record(usage.Event{
-		Key: id, Workspace: "default/shop", At: at, Code: code, Refusal: refusal,
+		PeriodStart: usagefeed.PeriodStart(at),
+		Key:         id, Attribution: usage.Attribution{Workspace: "default/shop"}, At: at, Details: details, Refusal: refusal,
 		Remaining: usage.NoLimit, BudgetRemaining: 5_000_000, BudgetResetAt: nextMonth,
 	})
 }
 
 // pass makes it later, and drops what is over by then or held by no limit any more.
-func (v *verifier) pass(t *testing.T, now time.Time, holds sqlite.Holds) {
+func (v *verifier) pass(t *testing.T, now time.Time, holds usagestore.Holds) {
 	t.Helper()
 	v.setNow(now)
 	if _, err := v.store.Lapse(t.Context(), now, holds); err != nil {

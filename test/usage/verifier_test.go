@@ -16,6 +16,8 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagejournal"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
@@ -41,7 +43,13 @@ func startVerifier(t *testing.T) *verifier {
 	}
 	v.store = store
 	registry := prometheus.NewRegistry()
-	if v.recorder, err = usagerecorder.New(store, clock.RealClock{}, registry, logr.Discard()); err != nil {
+	journal, err := usagejournal.Open(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.recorder, err = usagerecorder.New(usagerecorder.Options{
+		Store: store, Journal: journal, Clock: clock.RealClock{}, Registerer: registry, Log: logr.Discard(),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	protect, err := adminapi.ProtectWithKubernetes(identity(t, "claviger-verifier"), logr.Discard())
@@ -54,7 +62,7 @@ func startVerifier(t *testing.T) *verifier {
 	}
 	v.url = "https://" + listener.Addr().String()
 	server := &adminapi.Server{
-		CertDir: v.certDir, Protect: protect, Usage: store, Metrics: registry,
+		CertDir: v.certDir, Protect: protect, Usage: store, Period: v.period, Metrics: registry,
 		Now: func() time.Time { return *v.now.Load() }, Log: logr.Discard(),
 	}
 	ended := make(chan error, 1)
@@ -82,6 +90,12 @@ func startVerifier(t *testing.T) *verifier {
 	return v
 }
 
+// period is that of a workspace that decides nothing about it.
+func (v *verifier) period(string) (start, end time.Time) {
+	start = usagefeed.PeriodStart(*v.now.Load())
+	return start, start.AddDate(0, 1, 0)
+}
+
 func (v *verifier) setNow(now time.Time) { v.now.Store(&now) }
 
 // use records requests of a key, some of them denied, of which limit had remaining left.
@@ -90,16 +104,18 @@ func (v *verifier) use(key string, at time.Time, allowed, denied int, remaining 
 	if err != nil {
 		panic(err)
 	}
-	event := usage.Event{Key: id, Workspace: "default/shop", At: at, Remaining: remaining, BudgetRemaining: usage.NoLimit}
+	event := usage.Event{
+		Key: id, Attribution: usage.Attribution{Workspace: "default/shop"}, At: at, PeriodStart: usagefeed.PeriodStart(at),
+		Remaining: remaining, BudgetRemaining: usage.NoLimit,
+	}
 	if remaining != usage.NoLimit {
 		event.ResetAt = at.Add(time.Minute)
 	}
 	for range allowed {
-		event.Code = "VALID"
 		v.recorder.Record(event)
 	}
 	for range denied {
-		event.Code = "RATE_LIMITED"
+		event.Details = usage.Details{Status: usage.Denied, Error: "RATE_LIMITED"}
 		v.recorder.Record(event)
 	}
 }

@@ -56,7 +56,7 @@ func startOperatorThatSees(t *testing.T, feed feed, view func(client.Client) cli
 	clock := testclock.NewFakeClock(november)
 	writeBack, err := usagecontroller.New(usagecontroller.Options{
 		Client: view(mgr.GetClient()), Informers: mgr.GetCache(), Events: mgr.GetEventRecorder(controllers.Reporter),
-		VerifierURL: feed.url, CAFile: filepath.Join(feed.certDir, "ca.crt"), TokenFile: verifierToken(t),
+		VerifierURLs: []string{feed.url}, CAFile: filepath.Join(feed.certDir, "ca.crt"), TokenFile: verifierToken(t),
 		Interval: 10 * time.Second, WritesPerSecond: 20,
 		Metrics: metrics, Log: logr.Discard(), Clock: clock,
 	})

@@ -23,13 +23,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/applied"
 	"github.com/claviger-dev/claviger/internal/servingcert"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
-
-// Usage is where the feeds come from.
-type Usage interface {
-	Changes(ctx context.Context, after int64, now time.Time) (usagefeed.Page, error)
-	Limits(ctx context.Context, after int64, now time.Time) (usagefeed.LimitPage, error)
-}
 
 // Server answers on the protected port.
 type Server struct {
@@ -40,7 +35,9 @@ type Server struct {
 	// is nil there are metrics alone, over plain HTTP and for everybody, and the listener must be one that
 	// nobody else reaches.
 	Protect func(http.Handler) http.Handler
-	Usage   Usage
+	// Usage is where the feeds come from, and Period tells it which period of a workspace they are about.
+	Usage  usagestore.Feed
+	Period usagestore.PeriodOf
 	// Applied tells how far the verifier has come, which is asked for several times a second.
 	Applied func() applied.Report
 	Metrics prometheus.Gatherer
@@ -96,7 +93,8 @@ func (s *Server) Handler() http.Handler {
 	if s.Protect == nil {
 		return mux
 	}
-	mux.HandleFunc("GET "+usagefeed.Path, feed(s, s.Usage.Changes))
+	mux.HandleFunc("GET "+usagefeed.Path, feed(s, inPeriods(s, s.Usage.Changes)))
+	mux.HandleFunc("GET "+usagefeed.GroupsPath, feed(s, inPeriods(s, s.Usage.Groups)))
 	mux.HandleFunc("GET "+usagefeed.LimitsPath, feed(s, s.Usage.Limits))
 	mux.HandleFunc("GET "+applied.Path, func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Applied()) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 // feed answers with the page of what changed after what is asked for.
@@ -29,6 +30,13 @@ func feed[Page any](s *Server, read func(ctx context.Context, after int64, now t
 			return
 		}
 		respond(w, http.StatusOK, page)
+	}
+}
+
+// inPeriods reads what is told by billing periods.
+func inPeriods[Page any](s *Server, read func(ctx context.Context, after int64, now time.Time, period usagestore.PeriodOf) (Page, error)) func(context.Context, int64, time.Time) (Page, error) {
+	return func(ctx context.Context, after int64, now time.Time) (Page, error) {
+		return read(ctx, after, now, s.Period)
 	}
 }
 

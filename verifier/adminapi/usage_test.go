@@ -15,22 +15,41 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/applied"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 var now = time.Date(2026, time.November, 21, 10, 30, 0, 0, time.UTC)
 
+// periodStart is when the billing period of the workspace began.
+var periodStart = time.Date(2026, time.November, 15, 23, 0, 0, 0, time.UTC)
+
 // counted is a feed with one key, which changed at seq 7.
 type counted struct{ err error }
 
-func (c counted) Changes(_ context.Context, after int64, now time.Time) (usagefeed.Page, error) {
-	page := usagefeed.Page{Epoch: "e", Next: after, Keys: []usagefeed.Key{}}
+func (c counted) Changes(_ context.Context, after int64, now time.Time, period usagestore.PeriodOf) (usagefeed.Page, error) {
+	page := usagefeed.Page{Epoch: "e", Next: after, Shared: true, Keys: []usagefeed.Key{}}
 	if after < 7 {
 		remaining := int64(0)
+		start, _ := period("team/shop")
 		page.Next = 7
 		page.Keys = append(page.Keys, usagefeed.Key{
 			ID: "a", Workspace: "team/shop", LastUsedAt: now, Remaining: &remaining,
-			Period: usagefeed.Period{Start: usagefeed.PeriodStart(now), Counts: usagefeed.Counts{Requests: 2, Denied: 1}},
-			Total:  usagefeed.Counts{Requests: 5, Denied: 1},
+			Period: usagefeed.Period{Start: start, Counts: usagefeed.Counts{Requests: 2, Denied: 1}},
+			Total:  usagefeed.Counts{Requests: 5, Denied: 1, Succeeded: 3, Failed: 1, SpendMicrocents: 40},
+		})
+	}
+	return page, c.err
+}
+
+// Groups tells of one group, which changed at seq 5.
+func (c counted) Groups(_ context.Context, after int64, _ time.Time, period usagestore.PeriodOf) (usagefeed.GroupPage, error) {
+	page := usagefeed.GroupPage{Epoch: "e", Next: after, Groups: []usagefeed.Group{}}
+	if after < 5 {
+		start, _ := period("team/shop")
+		page.Next = 5
+		page.Groups = append(page.Groups, usagefeed.Group{
+			Kind: usagefeed.KindWorkspace, Name: "team/shop", Period: usagefeed.Period{Start: start},
+			Total: usagefeed.Counts{Requests: 5},
 		})
 	}
 	return page, c.err
@@ -46,11 +65,18 @@ func (c counted) Limits(_ context.Context, after int64, _ time.Time) (usagefeed.
 	return page, c.err
 }
 
-func ask(t *testing.T, usage Usage, method, target string) *httptest.ResponseRecorder {
+func ask(t *testing.T, usage usagestore.Feed, method, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	server := &Server{
 		Protect: func(next http.Handler) http.Handler { return next },
-		Usage:   usage, Applied: func() applied.Report {
+		Usage:   usage,
+		Period: func(workspace string) (start, end time.Time) {
+			if workspace != "team/shop" {
+				t.Errorf("the period of %q is asked for", workspace)
+			}
+			return periodStart, now
+		},
+		Applied: func() applied.Report {
 			return applied.Report{Verifier: "v1", Versions: map[string]string{"secrets": "12", "apikeys": "11"}}
 		}, Metrics: prometheus.NewRegistry(), Now: func() time.Time { return now }, Log: logr.Discard(),
 	}
@@ -61,8 +87,9 @@ func ask(t *testing.T, usage Usage, method, target string) *httptest.ResponseRec
 
 func TestTheFeedTellsWhatChanged(t *testing.T) {
 	response := ask(t, counted{}, "GET", "/usage?after=3")
-	const want = `{"epoch":"e","next":7,"keys":[{"keyID":"a","workspace":"team/shop",` +
-		`"period":{"start":"2026-11-01T00:00:00Z","requests":2,"denied":1},"total":{"requests":5,"denied":1},` +
+	const want = `{"epoch":"e","next":7,"shared":true,"keys":[{"keyID":"a","workspace":"team/shop",` +
+		`"period":{"start":"2026-11-15T23:00:00Z","requests":2,"denied":1,"succeeded":0,"failed":0,"spendMicrocents":0},` +
+		`"total":{"requests":5,"denied":1,"succeeded":3,"failed":1,"spendMicrocents":40},` +
 		`"remaining":0,"lastUsedAt":"2026-11-21T10:30:00Z"}]}`
 	if got := strings.TrimSpace(response.Body.String()); response.Code != http.StatusOK || got != want {
 		t.Errorf("answered %d %s\nwant 200 %s", response.Code, got, want)
@@ -79,7 +106,7 @@ func TestItTellsHowFarTheVerifierHasCome(t *testing.T) {
 
 func TestTheFeedSaysWhenNothingIsNew(t *testing.T) {
 	response := ask(t, counted{}, "GET", "/usage?after=7")
-	if got, want := strings.TrimSpace(response.Body.String()), `{"epoch":"e","next":7,"keys":[]}`; got != want {
+	if got, want := strings.TrimSpace(response.Body.String()), `{"epoch":"e","next":7,"shared":true,"keys":[]}`; got != want {
 		t.Errorf("answered %s, want %s", got, want)
 	}
 }
@@ -97,10 +124,14 @@ func TestTheFeedTellsWhatIsLeftOfABudgetAndWhatIsUsedUp(t *testing.T) {
 	}
 }
 
-func TestTheFeedOfLimitsTellsWhatChanged(t *testing.T) {
+func TestTheFeedsOfLimitsAndGroupsTellWhatChanged(t *testing.T) {
+	const none = `{"requests":0,"denied":0,"succeeded":0,"failed":0,"spendMicrocents":0}`
 	for target, want := range map[string]string{
-		"/limits":         `{"epoch":"e","next":4,"limits":[{"limit":"l","denied":9,"shadowDenied":0,"throttledKeys":2,"exhaustedKeys":1}]}`,
-		"/limits?after=4": `{"epoch":"e","next":4,"limits":[]}`,
+		"/usage/groups": `{"epoch":"e","next":5,"groups":[{"kind":"Workspace","name":"team/shop",` +
+			`"period":{"start":"2026-11-15T23:00:00Z",` + none[1:] + `,"total":` + strings.Replace(none, `"requests":0`, `"requests":5`, 1) + `}]}`,
+		"/usage/groups?after=5": `{"epoch":"e","next":5,"groups":[]}`,
+		"/limits":               `{"epoch":"e","next":4,"limits":[{"limit":"l","denied":9,"shadowDenied":0,"throttledKeys":2,"exhaustedKeys":1}]}`,
+		"/limits?after=4":       `{"epoch":"e","next":4,"limits":[]}`,
 	} {
 		response := ask(t, counted{}, "GET", target)
 		if got := strings.TrimSpace(response.Body.String()); response.Code != http.StatusOK || got != want {
@@ -124,6 +155,7 @@ func TestBadQuestionsAreAnsweredWithASentence(t *testing.T) {
 		"two of them":              {"GET", "/usage?after=1&after=2", 400, "once"},
 		"a broken escape":          {"GET", "/usage?after=%zz", 400, "?after=<number>"},
 		"a word for limits":        {"GET", "/limits?after=now", 400, "whole number"},
+		"a word for groups":        {"GET", "/usage/groups?after=now", 400, "whole number"},
 		"a method that changes":    {"POST", "/usage?after=1", 405, ""},
 		"a path that is not there": {"GET", "/usages", 404, ""},
 	}
@@ -151,7 +183,7 @@ func TestWithoutAQuestionTheFeedBeginsAtItsBeginning(t *testing.T) {
 }
 
 func TestAStoreThatFailsIsNotTalkedAboutOutside(t *testing.T) {
-	for _, path := range []string{"/usage", "/limits"} {
+	for _, path := range []string{"/usage", "/usage/groups", "/limits"} {
 		response := ask(t, counted{err: errors.New("/var/lib/claviger/usage.db is damaged")}, "GET", path)
 		if response.Code != http.StatusServiceUnavailable || strings.Contains(response.Body.String(), "/var") {
 			t.Errorf("%s was answered with %d %s", path, response.Code, response.Body)

@@ -19,6 +19,8 @@ import (
 // ledger remembers what limits had against requests.
 type ledger struct{ refusals []*usage.Refusal }
 
+func (l *ledger) Report(usage.Event) {}
+
 func (l *ledger) Record(e usage.Event) { l.refusals = append(l.refusals, e.Refusal) }
 
 // handled is a service behind the middleware whose handler is the test's to say.

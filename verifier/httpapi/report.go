@@ -25,6 +25,8 @@ const (
 	seenOutcome
 	seenError
 	seenLatency
+	seenBytes
+	seenHTTPStatus
 )
 
 func (rp *report) field(r *strictjson.Reader, name []byte) error {
@@ -43,8 +45,17 @@ func (rp *report) field(r *strictjson.Reader, name []byte) error {
 		return rp.text(r, seenError, "error", &rp.report.Error)
 	case "labels":
 		return readObject(rp, &rp.fieldset, r, seenLabels, "labels", (*report).labelsField)
+	case "resource":
+		return rp.text(r, seenResource, "resource", &rp.report.Resource)
 	case "latencyMs":
 		return rp.latency(r)
+	case "bytes":
+		return rp.number(r, seenBytes, "bytes", &rp.report.Bytes)
+	case "httpStatus":
+		var status int64
+		err := rp.number(r, seenHTTPStatus, "httpStatus", &status)
+		rp.report.HTTPStatus = int(min(max(status, -1), 1000))
+		return err
 	}
 	return unknownField("", name)
 }

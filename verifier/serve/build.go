@@ -12,12 +12,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/applied"
-	"github.com/claviger-dev/claviger/internal/limitstore/local"
-	"github.com/claviger-dev/claviger/internal/usagerecorder"
-	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
 	"github.com/claviger-dev/claviger/verifier/extauthz"
@@ -39,7 +35,7 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	recorder, err := p.buildRecorder(ctx, o, registry)
+	recorder, err := p.buildUsage(ctx, o, registry)
 	if err != nil {
 		return err
 	}
@@ -55,25 +51,6 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	return p.buildAdmin(o, registry)
-}
-
-func (p *process) buildRecorder(ctx context.Context, o Options, registry prometheus.Registerer) (_ verifier.Recorder, err error) {
-	if o.Manifests != "" && o.UsageDB == "" {
-		return nil, nil
-	}
-	if p.store, err = sqlite.Open(ctx, o.UsageDB); err != nil {
-		return nil, err
-	}
-	p.recorder, err = usagerecorder.New(p.store, clock.RealClock{}, registry, o.Log.WithName("usage"))
-	return p.recorder, err
-}
-
-// counts is where what is used of the limits is kept: with the usage.
-func (p *process) counts() local.Disk {
-	if p.store == nil {
-		return nil
-	}
-	return p.store
 }
 
 func sharedLimits(o Options) *verifier.SharedLimits {
@@ -165,11 +142,14 @@ func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 		return err
 	}
 	p.admin = &adminapi.Server{
-		CertDir: o.CertDir, Protect: protect, Usage: p.store, Applied: p.applied(), Metrics: metrics, Now: time.Now, Log: log,
+		CertDir: o.CertDir, Protect: protect, Usage: p.usage, Period: p.period, Applied: p.applied(), Metrics: metrics, Now: time.Now, Log: log,
 	}
 	p.adminListener, err = listen("--admin-listen", o.AdminListen)
 	return err
 }
+
+// period is the billing period of a workspace that now lies in.
+func (p *process) period(workspace string) (start, end time.Time) { return p.verifier.Period(workspace, time.Now()) }
 
 // applied tells how far the verifier has come, under a name that no other process has.
 func (p *process) applied() func() applied.Report {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/connlimit"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
+	"github.com/claviger-dev/claviger/internal/usagestore"
+	"github.com/claviger-dev/claviger/internal/usagestore/postgres"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
@@ -62,9 +64,15 @@ type Options struct {
 	InvalidKeysPerMinute int
 	// SharedLimits is where limits are counted together with other verifiers; without a URL they are not.
 	SharedLimits verifier.SharedLimits
-	// UsageDB is the file that usage is counted in; without a cluster it may be empty: usage is
-	// not counted.
+	// UsageDB is the file that usage is counted in, and what is used of limits is kept in; without a cluster it may be
+	// empty: usage is not counted.
 	UsageDB string
+	// UsageStore is the PostgreSQL that usage is counted in together with other verifiers, instead of UsageDB; without a
+	// URL there is none.
+	UsageStore postgres.Options
+	// UsageJournal is a directory of this verifier's own for what was counted and is not stored yet; empty:
+	// beside UsageDB.
+	UsageJournal string
 	// TrustedProxies may say whose request they pass on.
 	TrustedProxies []netip.Prefix
 	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may.
@@ -97,8 +105,9 @@ type process struct {
 	log             logr.Logger
 	shutdownTimeout time.Duration
 
-	store    *sqlite.Store           // nil: usage is not counted
-	recorder *usagerecorder.Recorder // nil where store is
+	disk     *sqlite.Store           // nil: there is none
+	usage    usagestore.Store        // nil: usage is not counted
+	recorder *usagerecorder.Recorder // nil where usage is
 	verifier *verifier.Verifier
 	doors    http.Handler
 	admin    *adminapi.Server // nil: there is no protected port
@@ -138,15 +147,8 @@ func (p *process) run(ctx context.Context) error {
 	if p.extauthz != nil {
 		listening = append(listening, "extauthz", p.extauthzListener.Addr().String())
 	}
-	if p.store != nil {
-		running.Go(func() {
-			p.store.RunExpiry(background, clock.RealClock{}, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
-		})
-		running.Go(func() {
-			p.store.RunLapse(background, clock.RealClock{}, p.verifier.Holds, func(err error) {
-				p.log.Error(err, "Whom limits refuse cannot be kept up to date; it is tried again until it can")
-			})
-		})
+	if p.usage != nil {
+		running.Go(func() { p.tidy(background) })
 	}
 	if p.healthListener != nil {
 		start("answering health checks", func() error { return p.serveHealth(background) })
@@ -162,10 +164,24 @@ func (p *process) run(ctx context.Context) error {
 	stop()
 	running.Wait()
 	err = errors.Join(err, p.closeStore())
-	if err == nil && p.store != nil {
-		p.log.Info("Ended; all usage is stored")
+	if err == nil && p.usage != nil {
+		p.log.Info("Ended; no usage is lost")
 	}
 	return err
+}
+
+// tidy keeps the store of usage in order until ctx ends.
+func (p *process) tidy(ctx context.Context) {
+	var tidying sync.WaitGroup
+	tidying.Go(func() {
+		usagestore.RunExpiry(ctx, p.usage, clock.RealClock{}, p.verifier.KeepsLines, func(err error) { p.log.Error(err, "Old usage cannot be deleted") })
+	})
+	tidying.Go(func() {
+		usagestore.RunLapse(ctx, p.usage, clock.RealClock{}, p.verifier.Holds, func(err error) {
+			p.log.Error(err, "Whom limits refuse cannot be kept up to date; it is tried again until it can")
+		})
+	})
+	tidying.Wait()
 }
 
 func (p *process) closeRecorder(ctx context.Context) error {
@@ -176,10 +192,14 @@ func (p *process) closeRecorder(ctx context.Context) error {
 }
 
 func (p *process) closeStore() error {
-	if p.store == nil {
-		return nil
+	var errs []error
+	if p.usage != nil {
+		errs = append(errs, p.usage.Close())
 	}
-	return p.store.Close()
+	if p.disk != nil && p.usage != usagestore.Store(p.disk) {
+		errs = append(errs, p.disk.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // serveDoors serves while open, and returns an error unless it was ctx that ended. One door that

@@ -70,7 +70,7 @@ How it is:
   - The key is ak_live_…x7Qz, issued 3d ago (2026-11-24T12:00:00Z).
   - It is in Secret checkout, under the data key api-key.
   - It may orders:read, orders:create.
-  - It was last used 12s ago (2026-11-27T11:59:48Z); this month 1204 of its requests were allowed and 3 denied.
+  - It was last used 12s ago (2026-11-27T11:59:48Z); in this billing period 1204 of its requests were allowed and 3 denied.
   - Its tightest limit had 96 requests left when it was last used.
 
 What was told of it lately:

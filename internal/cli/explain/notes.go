@@ -109,7 +109,7 @@ func usage(key *v1alpha1.ApiKey, now time.Time, add func(string, ...any)) {
 		}
 		return
 	}
-	add("It was last used %s; this month %d of its requests were allowed and %d denied.", ago(*u.LastUsedAt, now), u.Period.Requests, u.Period.Denied)
+	add("It was last used %s; in this billing period %d of its requests were allowed and %d denied.", ago(*u.LastUsedAt, now), u.Period.Requests, u.Period.Denied)
 	if u.Remaining != nil {
 		add("Its tightest limit had %s left when it was last used.", count(int(*u.Remaining), "request"))
 	}

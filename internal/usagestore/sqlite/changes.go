@@ -5,79 +5,111 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
-// A row knows one month only. Where that is a later one than is asked for, because the clock
-// was ahead once, the hours tell. Each is looked up by itself, which takes a millisecond for
-// the month: in the table's order they lie among those of all other keys.
-//
 // Of several limits that a key has exhausted, the one is told of that stays so for longest.
-const selectChanges = `
-WITH RECURSIVE month_hours (hour) AS (
-    SELECT ?4 UNION ALL SELECT hour + 3600 FROM month_hours WHERE hour + 3600 < ?5
-)
-SELECT keys.seq, key, workspace, requests, keys.denied,
-    CASE WHEN month = ?4 THEN month_requests WHEN month < ?4 THEN 0 ELSE (
-        SELECT coalesce(sum(count), 0) FROM month_hours CROSS JOIN hours
-        WHERE hours.hour = month_hours.hour AND hours.key_id = keys.id AND hours.code = ?6) END,
-    CASE WHEN month = ?4 THEN month_denied WHEN month < ?4 THEN 0 ELSE (
-        SELECT coalesce(sum(count), 0) FROM month_hours CROSS JOIN hours
-        WHERE hours.hour = month_hours.hour AND hours.key_id = keys.id AND hours.code <> ?6) END,
-    last_used_ms, remaining, reset_ms, budget_remaining, budget_reset_ms, uid, refusals.code, until_ms,
+var selectChanges = `
+SELECT ` + sumsOfTable("keys") + `, keys.id, key, workspace, remaining, reset_ms, budget_remaining, budget_reset_ms, uid, refusals.code, until_ms,
     ` + generationsOfKey + `
 FROM keys
 LEFT JOIN refusals ON refusals.key_id = keys.id AND refusals.limit_id = (
     SELECT limit_id FROM refusals WHERE key_id = keys.id AND ` + exhaustedNow + ` ORDER BY until_ms DESC, limit_id LIMIT 1)
 LEFT JOIN key_limits ON key_limits.id = refusals.limit_id
-WHERE keys.seq > ?7 ORDER BY keys.seq LIMIT ?8`
+WHERE keys.seq > ?4 ORDER BY keys.seq LIMIT ?5`
 
-// Changes returns the keys that changed after a seq, the earliest change first, with their
-// counts for the month that now lies in. A key that was last used in an earlier month has
-// none in this one.
-func (s *Store) Changes(ctx context.Context, after int64, now time.Time) (usagefeed.Page, error) {
-	start := usagefeed.PeriodStart(now)
+// Changes implements usagestore.Feed.
+func (s *Store) Changes(ctx context.Context, after int64, now time.Time, period usagestore.PeriodOf) (usagefeed.Page, error) {
 	page := usagefeed.Page{Epoch: s.epoch(now), Next: after, Keys: []usagefeed.Key{}}
-	rows, err := s.reader.QueryContext(ctx, selectChanges, append(moments(now),
-		start.Unix(), start.AddDate(0, 1, 0).Unix(), policy.CodeValid.String(), after, usagefeed.PageSize)...)
-	if err != nil {
-		return usagefeed.Page{}, s.explain(err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
-	for rows.Next() {
-		key, seq, err := scanKey(rows, start)
+	var counted []sums
+	var ids []int64
+	err := s.rows(ctx, selectChanges, append(moments(now), after, usagefeed.PageSize), func(rows *sql.Rows) error {
+		key, id, c, err := scanKey(rows)
 		if err != nil {
-			return usagefeed.Page{}, s.explain(err)
+			return err
 		}
-		page.Keys, page.Next = append(page.Keys, key), seq
+		page.Keys, page.Next = append(page.Keys, key), c.seq
+		counted, ids = append(counted, c), append(ids, id)
+		return nil
+	})
+	if err != nil {
+		return usagefeed.Page{}, err
 	}
-	return page, s.explain(rows.Err())
+	for i := range page.Keys {
+		key := &page.Keys[i]
+		start, end := period(key.Workspace)
+		if key.Period, err = s.period(ctx, &counted[i], start, end, "key_id = ?1", ids[i]); err != nil {
+			return usagefeed.Page{}, err
+		}
+	}
+	return page, nil
 }
 
-func scanKey(rows *sql.Rows, start time.Time) (key usagefeed.Key, seq int64, err error) {
-	var lastUsed int64
+func scanKey(rows *sql.Rows) (key usagefeed.Key, id int64, c sums, err error) {
 	var remaining, reset, budget, budgetReset, until sql.NullInt64
 	var limit, code sql.NullString
 	var generations string
-	if err := rows.Scan(&seq, &key.ID, &key.Workspace, &key.Total.Requests, &key.Total.Denied,
-		&key.Period.Requests, &key.Period.Denied, &lastUsed, &remaining, &reset, &budget, &budgetReset,
-		&limit, &code, &until, &generations); err != nil {
-		return usagefeed.Key{}, 0, err
+	err = rows.Scan(append(c.into(), &id, &key.ID, &key.Workspace, &remaining, &reset, &budget, &budgetReset,
+		&limit, &code, &until, &generations)...)
+	if err != nil {
+		return key, id, c, err
 	}
-	key.Period.Start = start
-	key.LastUsedAt = fromMillis(lastUsed)
-	key.Remaining, key.ResetAt = number(remaining), moment(reset)
-	key.BudgetRemaining, key.BudgetResetAt = number(budget), moment(budgetReset)
+	key.Total, key.LastUsedAt = c.total, c.usedAt()
+	key.Remaining, key.ResetAt = number64(remaining), moment(reset)
+	key.BudgetRemaining, key.BudgetResetAt = number64(budget), moment(budgetReset)
 	if limit.Valid {
 		key.Exhausted = &usagefeed.Exhausted{Limit: limit.String, Code: code.String, ResetAt: fromMillis(until.Int64)}
 	}
 	key.Generations, err = readGenerations(generations)
-	return key, seq, err
+	return key, id, c, err
 }
 
-// number is nil for NULL.
-func number(n sql.NullInt64) *int64 {
+var selectGroups = `SELECT ` + sumsOfTable("usage_groups") + `, kind, name FROM usage_groups WHERE seq > ? ORDER BY seq LIMIT ?`
+
+// Groups implements usagestore.Feed.
+func (s *Store) Groups(ctx context.Context, after int64, now time.Time, period usagestore.PeriodOf) (usagefeed.GroupPage, error) {
+	page := usagefeed.GroupPage{Epoch: s.epoch(now), Next: after, Groups: []usagefeed.Group{}}
+	var counted []sums
+	err := s.rows(ctx, selectGroups, []any{after, usagefeed.PageSize}, func(rows *sql.Rows) error {
+		var g usagefeed.Group
+		var c sums
+		if err := rows.Scan(append(c.into(), &g.Kind, &g.Name)...); err != nil {
+			return err
+		}
+		g.Total, g.LastUsedAt = c.total, c.usedAt()
+		page.Groups, page.Next = append(page.Groups, g), c.seq
+		counted = append(counted, c)
+		return nil
+	})
+	if err != nil {
+		return usagefeed.GroupPage{}, err
+	}
+	for i := range page.Groups {
+		if err := s.periodOfGroup(ctx, &page.Groups[i], &counted[i], period); err != nil {
+			return usagefeed.GroupPage{}, err
+		}
+	}
+	return page, nil
+}
+
+// rows hands over the rows of a query.
+func (s *Store) rows(ctx context.Context, text string, values []any, take func(*sql.Rows) error) error {
+	rows, err := s.reader.QueryContext(ctx, text, values...)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	for rows.Next() {
+		if err := take(rows); err != nil {
+			return s.explain(err)
+		}
+	}
+	return s.explain(rows.Err())
+}
+
+// number64 is nil for NULL.
+func number64(n sql.NullInt64) *int64 {
 	if !n.Valid {
 		return nil
 	}

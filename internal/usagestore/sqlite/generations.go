@@ -14,12 +14,12 @@ INSERT INTO key_generations (key_id, generation, last_used_ms) VALUES (?, ?, ?)
 ON CONFLICT (key_id, generation) DO UPDATE SET
     last_used_ms = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?4, last_used_ms, excluded.last_used_ms)`
 
-func (a *addition) used(ctx context.Context, key int64, generations *usage.Generations) error {
+func (a *addition) addUses(ctx context.Context, key int64, generations *usage.Generations) error {
 	for _, g := range generations {
 		if g.Number == 0 {
 			break
 		}
-		if _, err := a.generation.ExecContext(ctx, key, g.Number, g.UsedAt.UnixMilli(), leapAfter.Milliseconds()); err != nil {
+		if _, err := a.used.ExecContext(ctx, key, g.Number, g.UsedAt.UnixMilli(), leapAfter.Milliseconds()); err != nil {
 			return err
 		}
 	}

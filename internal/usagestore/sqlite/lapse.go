@@ -6,14 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
-
-// Holds says whether a KeyLimit, by its UID, holds for a key now and is enforced. Where that is not known
-// it does.
-type Holds func(key keyid.ID, limit string) bool
 
 const selectRefusals = `
 SELECT key_id, limit_id, refused_ms, exhausted, key, uid, ` + exhaustedNow + ` OR ` + throttledNow + `
@@ -38,7 +33,7 @@ type over struct {
 
 // Lapse deletes the refusals that are over, and has the feed tell so of their keys and limits. It returns how
 // many there were.
-func (s *Store) Lapse(ctx context.Context, now time.Time, holds Holds) (int, error) {
+func (s *Store) Lapse(ctx context.Context, now time.Time, holds usagestore.Holds) (int, error) {
 	list, err := s.refusalsOver(ctx, now, holds)
 	if err != nil {
 		return 0, s.explain(err)
@@ -51,7 +46,7 @@ func (s *Store) Lapse(ctx context.Context, now time.Time, holds Holds) (int, err
 	return len(list), nil
 }
 
-func (s *Store) refusalsOver(ctx context.Context, now time.Time, holds Holds) (list []over, err error) {
+func (s *Store) refusalsOver(ctx context.Context, now time.Time, holds usagestore.Holds) (list []over, err error) {
 	rows, err := s.reader.QueryContext(ctx, selectRefusals, moments(now)...)
 	if err != nil {
 		return nil, err
@@ -91,25 +86,4 @@ func lapse(ctx context.Context, tx *sql.Tx, chunk []over) error {
 		}
 	}
 	return nil
-}
-
-// So late the feed tells that nobody is refused any more.
-const lapseEvery = 10 * time.Second
-
-// RunLapse looks now and then for refusals that are over, until ctx ends. An outage is given to failed once.
-func (s *Store) RunLapse(ctx context.Context, clock clock.WithTicker, holds Holds, failed func(error)) {
-	ticker := clock.NewTicker(lapseEvery)
-	defer ticker.Stop()
-	for failing := false; ; {
-		_, err := s.Lapse(ctx, clock.Now(), holds)
-		if err != nil && ctx.Err() == nil && !failing {
-			failed(err)
-		}
-		failing = err != nil
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C():
-		}
-	}
 }

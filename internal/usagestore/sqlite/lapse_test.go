@@ -3,19 +3,17 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	testclock "k8s.io/utils/clock/testing"
-
 	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 func allHold(keyid.ID, string) bool { return true }
 
-func lapseAt(t *testing.T, store *Store, now time.Time, holds Holds) int {
+func lapseAt(t *testing.T, store *Store, now time.Time, holds usagestore.Holds) int {
 	t.Helper()
 	over, err := store.Lapse(context.Background(), now, holds)
 	if err != nil {
@@ -117,42 +115,5 @@ func TestManyRefusalsLapseInChunks(t *testing.T) {
 	}
 	if over := lapseAt(t, store, november.Add(time.Hour), allHold); over != keys || refusalsLeft(t, store) != 0 {
 		t.Errorf("%d refusals were over and %d are left, want %d and none", over, refusalsLeft(t, store), keys)
-	}
-}
-
-func TestLapsingGoesOnInTheBackgroundAndAnOutageIsToldOnce(t *testing.T) {
-	store, clock := newStore(t), testclock.NewFakeClock(november)
-	add(t, store, refused("a", "l", november, november))
-	var failures atomic.Int64
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		store.RunLapse(ctx, clock, allHold, func(err error) {
-			if err == nil {
-				t.Error("a failure without an error")
-			}
-			failures.Add(1)
-		})
-	}()
-	stepUntil := func(done func() bool) {
-		for !done() {
-			clock.Step(lapseEvery)
-			time.Sleep(time.Millisecond)
-		}
-	}
-	stepUntil(func() bool { return refusalsLeft(t, store) == 0 })
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	stepUntil(func() bool { return failures.Load() > 0 })
-	for range 10 {
-		clock.Step(lapseEvery)
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	<-ended
-	if got := failures.Load(); got != 1 {
-		t.Errorf("an outage was told %d times", got)
 	}
 }

@@ -21,7 +21,7 @@ func refused(key, limit string, at, until time.Time) usage.Event {
 // exhausted is a request that a limit refused because its quota is used up.
 func exhausted(key, limit string, at, until time.Time) usage.Event {
 	e := refused(key, limit, at, until)
-	e.Code = policy.CodeQuotaExhausted.String()
+	e.Error = policy.CodeQuotaExhausted.String()
 	return e
 }
 
@@ -125,7 +125,7 @@ func TestAKeyTellsOfTheLimitThatStaysExhaustedForLongest(t *testing.T) {
 	store := newStore(t)
 	tonight, month := november.Add(12*time.Hour), november.AddDate(0, 0, 9)
 	budget := exhausted("a", "monthly", november, month)
-	budget.Code = "BUDGET_EXHAUSTED"
+	budget.Error = "BUDGET_EXHAUSTED"
 	add(t, store, exhausted("a", "daily", november.Add(time.Second), tonight), budget, exhausted("b", "daily", november, tonight))
 	for _, key := range changes(t, store, 0, november.Add(time.Minute)).Keys {
 		want := usagefeed.Exhausted{Limit: "daily", Code: "QUOTA_EXHAUSTED", ResetAt: tonight}

@@ -3,11 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"maps"
-	"slices"
 
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 )
 
 const upsertLimit = `
@@ -28,28 +26,22 @@ WHERE (excluded.refused_ms, excluded.until_ms, excluded.code) > (refused_ms, unt
     OR refused_ms - excluded.refused_ms > ?`
 
 // addLimits counts what each limit refused, and returns the rows of these limits by their UIDs.
-func addLimits(ctx context.Context, tx *sql.Tx, rollup *usage.Rollup) (rows map[string]int64, err error) {
-	sums := map[string]usage.Refused{}
-	for pair, refused := range rollup.Refused {
-		sum := sums[pair.Limit]
-		sum.Denied += refused.Denied
-		sum.ShadowDenied += refused.ShadowDenied
-		sums[pair.Limit] = sum
-	}
-	rows = make(map[string]int64, len(sums))
-	for _, uid := range slices.Sorted(maps.Keys(sums)) {
+func addLimits(ctx context.Context, tx *sql.Tx, limits []grouping.Limit) (rows map[string]int64, err error) {
+	rows = make(map[string]int64, len(limits))
+	for i := range limits {
+		l := &limits[i]
 		var id int64
-		if err := tx.QueryRowContext(ctx, upsertLimit, uid, sums[uid].Denied, sums[uid].ShadowDenied).Scan(&id); err != nil {
+		if err := tx.QueryRowContext(ctx, upsertLimit, l.UID, l.Denied, l.ShadowDenied).Scan(&id); err != nil {
 			return nil, err
 		}
-		rows[uid] = id
+		rows[l.UID] = id
 	}
 	return rows, nil
 }
 
 // refuse writes that a limit refused a key.
-func (a *addition) refuse(ctx context.Context, key, limit int64, r *usage.Refused) error {
-	_, err := a.refusalOf.ExecContext(ctx, key, limit, r.At.UnixMilli(), r.Until.UnixMilli(), r.Code, exhausts(r.Code), leapAfter.Milliseconds())
+func (a *addition) refuse(ctx context.Context, key int64, r *grouping.Refusal) error {
+	_, err := a.refusal.ExecContext(ctx, key, a.limits[r.Limit], r.At.UnixMilli(), r.Until.UnixMilli(), r.Code, exhausts(r.Code), leapAfter.Milliseconds())
 	return err
 }
 

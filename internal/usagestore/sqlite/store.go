@@ -12,6 +12,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the database/sql driver
+
+	"github.com/claviger-dev/claviger/internal/usagestore/sqlread"
 )
 
 // Store is an open database. Its methods are safe for concurrent use; writes happen one
@@ -22,6 +24,8 @@ type Store struct {
 	// SQLite has one writer at a time. Readers have connections of their own, so that a
 	// slow query never holds up a flush.
 	writer, reader *sql.DB
+	*sqlread.Reader
+	series knownSeries
 }
 
 const readers = 4
@@ -40,6 +44,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if s.reader, err = connect(absolute, readers, "deferred", "ro"); err != nil {
 		return nil, s.explain(err)
 	}
+	s.Reader = sqlread.New(s.reader, sqlread.SQLite, s.explain)
 	if err := migrate(ctx, s.writer); err != nil {
 		s.Close() //nolint:errcheck // the first error is the one to report
 		return nil, s.explain(err)

@@ -1,0 +1,135 @@
+package usagejournal
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/keyid"
+)
+
+// wire reads or writes values, one after the other, so that what is written and what is read is said once,
+// in records.go. A text that comes again is written as its number.
+type wire struct {
+	out     []byte
+	in      []byte
+	reading bool
+	numbers map[string]uint64 // of texts that were written, from 1
+	texts   []string          // that were read
+	err     error
+}
+
+var errCutOff = errors.New("it ends in the middle, or is damaged")
+
+func writer(out []byte) *wire { return &wire{out: out, numbers: map[string]uint64{}} }
+
+func reader(in []byte) *wire { return &wire{in: in, reading: true} }
+
+func (w *wire) number(n *int64) {
+	if !w.reading {
+		w.out = binary.AppendVarint(w.out, *n)
+		return
+	}
+	var length int
+	if *n, length = binary.Varint(w.in); length <= 0 {
+		w.fail()
+		return
+	}
+	w.in = w.in[length:]
+}
+
+// length is that of a list, which takes at least a byte for each of its items.
+func (w *wire) length(n int) int {
+	length := int64(n)
+	w.number(&length)
+	if w.reading && (length < 0 || length > int64(len(w.in))) {
+		w.fail()
+		return 0
+	}
+	return int(length)
+}
+
+func (w *wire) text(s *string) {
+	if !w.reading {
+		if n, ok := w.numbers[*s]; ok {
+			w.out = binary.AppendUvarint(w.out, n)
+			return
+		}
+		w.numbers[*s] = uint64(len(w.numbers) + 1)
+		w.out = binary.AppendUvarint(append(w.out, 0), uint64(len(*s)))
+		w.out = append(w.out, *s...)
+		return
+	}
+	switch n := w.unsigned(); {
+	case w.err != nil:
+	case n == 0:
+		length := w.unsigned()
+		if length > uint64(len(w.in)) {
+			w.fail()
+			return
+		}
+		*s = string(w.in[:length])
+		w.in, w.texts = w.in[length:], append(w.texts, *s)
+	case n > uint64(len(w.texts)):
+		w.fail()
+	default:
+		*s = w.texts[n-1]
+	}
+}
+
+func (w *wire) unsigned() uint64 {
+	n, length := binary.Uvarint(w.in)
+	if length <= 0 {
+		w.fail()
+		return 0
+	}
+	w.in = w.in[length:]
+	return n
+}
+
+// time is kept to the nanosecond; the zero time stays one.
+func (w *wire) time(t *time.Time) {
+	var nanos int64
+	if !t.IsZero() {
+		nanos = t.UnixNano()
+	}
+	if w.number(&nanos); w.reading && nanos != 0 {
+		*t = time.Unix(0, nanos).UTC()
+	}
+}
+
+func (w *wire) flag(b *bool) {
+	var n int64
+	if *b {
+		n = 1
+	}
+	w.number(&n)
+	*b = n != 0
+}
+
+func (w *wire) key(id *keyid.ID) {
+	if !w.reading {
+		w.out = append(w.out, id[:]...)
+		return
+	}
+	if len(w.in) < len(id) {
+		w.fail()
+		return
+	}
+	w.in = w.in[copy(id[:], w.in):]
+}
+
+// fail ends reading: everything that follows is zero.
+func (w *wire) fail() {
+	if w.err == nil {
+		w.err = errCutOff
+	}
+	w.in = nil
+}
+
+// number reads or writes an integer of whatever type.
+func number[Number ~int | ~int64 | ~uint32 | ~uint8](w *wire, n *Number) {
+	value := int64(*n)
+	w.number(&value)
+	*n = Number(value)
+}

@@ -1,0 +1,104 @@
+package usagerecorder
+
+import (
+	"sync"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/usagejournal"
+)
+
+// backlog are the batches that wait to be stored, in order. The keeper adds at the end, the storer takes from the
+// beginning.
+type backlog struct {
+	mu    sync.Mutex
+	items []waiting
+	busy  int // so many from the beginning are being stored
+	rows  int // in memory
+	// more has one when something was added.
+	more chan struct{}
+}
+
+func newBacklog() backlog { return backlog{more: make(chan struct{}, 1)} }
+
+// begin takes over what earlier processes left in the journal.
+func (l *backlog) begin(left []usagejournal.Place, now time.Time) {
+	for _, place := range left {
+		l.items = append(l.items, waiting{place: place, sealed: true, since: now})
+	}
+	if len(left) > 0 {
+		l.signal()
+	}
+}
+
+func (l *backlog) signal() {
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+// What is stored at once: rows, for a transaction of a second or so, and batches, as those that are in the journal
+// alone show their size only when they are read.
+const (
+	maxAtOnce  = 1 << 16
+	maxBatches = 16
+)
+
+// first are the batches to store next, all of one writer. They stay at the beginning until done.
+func (l *backlog) first() []waiting {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rows := 0
+	for l.busy = 0; l.busy < len(l.items); l.busy++ {
+		w := &l.items[l.busy]
+		rows += w.rows
+		if l.busy == maxBatches || l.busy > 0 && (rows > maxAtOnce || w.place.Writer != l.items[0].place.Writer) {
+			break
+		}
+	}
+	return l.items[:l.busy:l.busy]
+}
+
+// done takes out the first ones, which are stored, and says how many events were in them.
+func (l *backlog) done(n int) (events int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.items[:n] {
+		events += l.items[i].events
+		l.rows -= l.items[i].rows
+		l.items[i].batch = nil
+	}
+	l.items, l.busy = l.items[n:], 0
+	return events
+}
+
+// pending is how many events wait, and since when the oldest does; zero: none does.
+func (l *backlog) pending() (events int64, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.items {
+		events += l.items[i].events
+	}
+	if len(l.items) > 0 {
+		since = l.items[0].since
+	}
+	return events, since
+}
+
+// unsealed is how many events wait in memory alone.
+func (l *backlog) unsealed() (events int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.items {
+		if !l.items[i].sealed {
+			events += l.items[i].events
+		}
+	}
+	return events
+}
+
+func (l *backlog) length() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.items)
+}

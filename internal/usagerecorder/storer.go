@@ -1,0 +1,156 @@
+package usagerecorder
+
+import (
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/usage"
+)
+
+// What the store is given before it is asked again, doubled with each failure.
+const (
+	firstRetry   = 200 * time.Millisecond
+	slowestRetry = 5 * time.Second
+)
+
+// storeAll stores whatever waits, until there is no more to come. Once it is to end, it tries no failure again:
+// what is left is in the journal.
+func (r *Recorder) storeAll() {
+	s := storer{Recorder: r}
+	for {
+		first := r.backlog.first()
+		if len(first) == 0 {
+			if !s.wait(nil) {
+				return
+			}
+			continue
+		}
+		err := s.store(first)
+		s.tell(err)
+		if err != nil && (s.ending || !s.wait(r.clock.After(s.pause()))) {
+			return
+		}
+	}
+}
+
+type storer struct {
+	*Recorder
+	failures int  // in a row
+	ending   bool // there will be no more batches
+	asked    bool // whether the first batch is stored must be asked
+}
+
+// wait waits for more, or for a time where one is given; false: there will be no more.
+func (s *storer) wait(pause <-chan time.Time) bool {
+	more, ending := s.backlog.more, s.Recorder.ending
+	if pause != nil {
+		more = nil
+	}
+	if s.ending {
+		return false
+	}
+	select {
+	case <-more:
+	case <-pause:
+	case <-ending:
+		s.ending = true // and what is there is tried once more
+	}
+	return true
+}
+
+func (s *storer) pause() time.Duration { return min(firstRetry<<min(s.failures-1, 6), slowestRetry) }
+
+// store has the first batches stored, or finds that they were before.
+func (s *storer) store(first []waiting) error {
+	if s.asked || first[0].place.Writer != s.journal.Writer() {
+		// It may be that the store took them, and only its answer was lost; or that whoever was killed could not
+		// remove them any more.
+		stored, err := s.Recorder.store.Stored(s.context, first[0].place.Writer)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for n < len(first) && first[n].place.Number <= stored {
+			n++
+		}
+		if s.asked = false; n > 0 {
+			s.finished(first[:n])
+			return nil
+		}
+	}
+	b, n, err := s.merge(first)
+	if err != nil || n == 0 {
+		return err
+	}
+	start := s.clock.Now()
+	err = s.Recorder.store.Add(s.context, b)
+	s.metrics.seconds.Observe(s.clock.Since(start).Seconds())
+	if err != nil {
+		s.asked = true
+		return err
+	}
+	s.finished(first[:n])
+	return nil
+}
+
+// merge makes one batch of the first n. None and no error: the first cannot be read, and was put aside.
+func (s *storer) merge(first []waiting) (all *usage.Batch, n int, err error) {
+	for i := range first {
+		b := first[i].batch
+		if b == nil {
+			if b, err = s.journal.Read(first[i].place); err != nil {
+				break
+			}
+		}
+		switch {
+		case len(first) == 1:
+			return b, 1, nil
+		case all == nil:
+			all = usage.NewBatch(b.Writer, b.First)
+		}
+		all.Merge(b)
+		if n++; rowsOf(all) > maxAtOnce {
+			break
+		}
+	}
+	if n > 0 {
+		return all, n, nil // and the turn of what cannot be read comes later
+	}
+	return nil, 0, s.putAside(first[:1], err)
+}
+
+// putAside goes on without a batch that is damaged. Nothing else of it could be stored.
+func (s *storer) putAside(damaged []waiting, reason error) error {
+	name, err := s.journal.PutAside(damaged[0].place)
+	if err != nil {
+		return err
+	}
+	s.log.Error(reason, "A batch of usage in the journal cannot be read and is left out; if it was written by a newer Claviger, take the ending .damaged away and start that", "file", name)
+	s.metrics.journalFailures.Inc()
+	s.backlog.done(1)
+	return nil
+}
+
+// finished forgets what is stored.
+func (s *storer) finished(stored []waiting) {
+	for i := range stored {
+		// What cannot be removed is not stored again when it is found at the next start.
+		s.journal.Remove(stored[i].place) //nolint:errcheck // as said
+	}
+	s.metrics.stored.Add(float64(s.backlog.done(len(stored))))
+}
+
+// tell tells of an outage once when it begins and once when it ends.
+func (s *storer) tell(err error) {
+	switch {
+	case s.context.Err() != nil:
+		s.failures++
+	case err != nil:
+		s.metrics.failures.Inc()
+		if s.failures++; s.failures == 1 {
+			s.log.Error(err, "Usage cannot be stored; it waits in the journal and is tried again until it can")
+		}
+	case s.failures > 0:
+		s.failures = 0
+		s.log.Info("Usage is stored again")
+	}
+}

@@ -1,0 +1,157 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
+)
+
+// leapAfter is more than batches are ever out of order by, but for those that waited in a journal.
+const leapAfter = time.Hour
+
+// addition is a transaction that adds. What several verifiers add at once they lock in the same order: reports, keys,
+// series, each sorted, and then the lock of the seqs, under which nothing else is waited for.
+type addition struct {
+	pgx.Tx
+	store  *Store
+	keys   map[string]int64 // rows
+	series map[[16]byte]int64
+}
+
+// Add implements usagestore.Writer.
+func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
+	if err := s.makePartitions(ctx, daysOf(b)); err != nil {
+		return err
+	}
+	a := &addition{store: s}
+	err := s.transaction(ctx, addTimeout, func(ctx context.Context, tx pgx.Tx) error {
+		a.Tx = tx
+		return a.add(ctx, b)
+	})
+	if err == nil {
+		s.keys.keep(a.keys)
+		s.series.keep(a.series)
+	}
+	return err
+}
+
+// Stored implements usagestore.Writer.
+func (s *Store) Stored(ctx context.Context, writer string) (last int64, err error) {
+	err = s.transaction(ctx, addTimeout, func(ctx context.Context, tx pgx.Tx) error {
+		// A batch of which nobody knows whether it is committed holds its row until that is so, or not.
+		err := tx.QueryRow(ctx, "SELECT last FROM writers WHERE writer = $1 FOR UPDATE", writer).Scan(&last)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return last, err
+}
+
+func (a *addition) add(ctx context.Context, b *usage.Batch) error {
+	isNew, err := a.number(ctx, b)
+	if err != nil || !isNew {
+		return err
+	}
+	rollup, lines, err := a.settle(ctx, b)
+	if err != nil {
+		return err
+	}
+	changes := grouping.Of(rollup)
+	if err := a.findKeys(ctx, changes.Keys); err != nil {
+		return err
+	}
+	if err := a.findSeries(ctx, changes.Hours); err != nil {
+		return err
+	}
+	if err := a.copyLines(ctx, lines); err != nil {
+		return err
+	}
+	if err := lock(ctx, a.Tx, lockSeq); err != nil {
+		return err
+	}
+	if err := a.addSlots(ctx, upsertHours, changes.Hours); err != nil {
+		return err
+	}
+	if err := a.addSlots(ctx, upsertDays, changes.Days); err != nil {
+		return err
+	}
+	if err := a.addKeys(ctx, changes.Keys); err != nil {
+		return err
+	}
+	if err := a.addGroups(ctx, changes.Groups); err != nil {
+		return err
+	}
+	return a.addRefusals(ctx, changes)
+}
+
+// number notes a batch's number, and says whether it is a new one. Whoever adds the same at the same time waits here.
+func (a *addition) number(ctx context.Context, b *usage.Batch) (isNew bool, err error) {
+	const note = `
+INSERT INTO writers (writer, last) VALUES ($1, $2)
+ON CONFLICT (writer) DO UPDATE SET last = excluded.last WHERE writers.last < $3 RETURNING last`
+	var last int64
+	err = a.QueryRow(ctx, note, b.Writer, b.Last, b.First).Scan(&last)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return err == nil, err
+	}
+	if err := a.QueryRow(ctx, "SELECT last FROM writers WHERE writer = $1", b.Writer).Scan(&last); err != nil {
+		return false, err
+	}
+	if b.Last > last {
+		return false, fmt.Errorf("a batch of usage has the numbers %d to %d, and those up to %d are stored already: ask Stored before a batch is added again", b.First, b.Last, last)
+	}
+	return false, nil
+}
+
+const (
+	insertSlots = ` (series_id, start, count, spend_microcents, latency_us, timed, bytes)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+ON CONFLICT (series_id, start) DO UPDATE SET
+    count = r.count + excluded.count, spend_microcents = r.spend_microcents + excluded.spend_microcents,
+    latency_us = r.latency_us + excluded.latency_us, timed = r.timed + excluded.timed, bytes = r.bytes + excluded.bytes`
+
+	upsertHours = `INSERT INTO hours AS r` + insertSlots
+	upsertDays  = `INSERT INTO days AS r` + insertSlots
+)
+
+func (a *addition) addSlots(ctx context.Context, upsert string, slots []grouping.Slot) error {
+	c := newColumns(7, len(slots))
+	for i := range slots {
+		m := &slots[i].Measures
+		c.add(a.series[grouping.HashOf(&slots[i].Series)], slots[i].Start, m.Count, m.SpendMicrocents, m.LatencyMicros, m.Timed, m.Bytes)
+	}
+	_, err := a.Exec(ctx, upsert, c.values()...)
+	return err
+}
+
+// columns are rows of numbers as PostgreSQL takes many at once: an array for each column.
+type columns [][]int64
+
+func newColumns(width, rows int) columns {
+	c := make(columns, width)
+	for i := range c {
+		c[i] = make([]int64, 0, rows)
+	}
+	return c
+}
+
+func (c columns) add(row ...int64) {
+	for i, value := range row {
+		c[i] = append(c[i], value)
+	}
+}
+
+func (c columns) values() []any {
+	all := make([]any, len(c))
+	for i := range c {
+		all[i] = c[i]
+	}
+	return all
+}

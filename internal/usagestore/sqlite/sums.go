@@ -1,0 +1,136 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
+)
+
+// addSums adds what was counted to what a row has. Of two billing periods the later one is kept, so that
+// roll-ups may be added in any order. Where something of the new period was counted under another one before, because
+// the workspace's periods were changed, the row does not know its sum, and says so with a start of zero.
+const addSums = `
+    seq              = excluded.seq,
+    requests         = requests + excluded.requests,
+    denied           = denied + excluded.denied,
+    succeeded        = succeeded + excluded.succeeded,
+    failed           = failed + excluded.failed,
+    spend_microcents = spend_microcents + excluded.spend_microcents,
+    period_requests  = iif(period_start <= excluded.period_start, excluded.period_requests, 0) + iif(period_start >= excluded.period_start, period_requests, 0),
+    period_denied    = iif(period_start <= excluded.period_start, excluded.period_denied, 0) + iif(period_start >= excluded.period_start, period_denied, 0),
+    period_succeeded = iif(period_start <= excluded.period_start, excluded.period_succeeded, 0) + iif(period_start >= excluded.period_start, period_succeeded, 0),
+    period_failed    = iif(period_start <= excluded.period_start, excluded.period_failed, 0) + iif(period_start >= excluded.period_start, period_failed, 0),
+    period_spend_microcents = iif(period_start <= excluded.period_start, excluded.period_spend_microcents, 0) +
+        iif(period_start >= excluded.period_start, period_spend_microcents, 0),
+    period_start     = CASE
+        WHEN excluded.period_start > period_start THEN iif(newest_hour >= excluded.period_start, 0, excluded.period_start)
+        WHEN excluded.period_start < period_start THEN iif(excluded.newest_hour >= period_start, 0, period_start)
+        ELSE period_start END,
+    newest_hour      = max(newest_hour, excluded.newest_hour)`
+
+// The columns of addSums.
+const sumColumns = `seq, requests, denied, succeeded, failed, spend_microcents, period_start, period_requests, period_denied,
+    period_succeeded, period_failed, period_spend_microcents, newest_hour`
+
+func sumsOf(seq int64, s *grouping.Sums) []any {
+	t, p := &s.Total, &s.Period
+	return []any{
+		seq, t.Requests, t.Denied, t.Succeeded, t.Failed, t.SpendMicrocents,
+		s.PeriodStart.Unix(), p.Requests, p.Denied, p.Succeeded, p.Failed, p.SpendMicrocents, s.Newest,
+	}
+}
+
+// Of two values for the last use the newer one is kept. But a last use that is leapAfter ahead of the one
+// to add was stamped by a clock that was wrong for a moment, and would otherwise stay until
+// the world has caught up with it; of the period the feed takes care. An outcome is no use.
+const (
+	keepsLast = `(excluded.last_used_ms = 0 OR last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?14)`
+
+	upsertKey = `
+INSERT INTO keys (` + sumColumns + `, key, workspace, service_account, last_used_ms, remaining, reset_ms, budget_remaining, budget_reset_ms, passed_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+ON CONFLICT (key) DO UPDATE SET ` + addSums + `,
+    workspace        = excluded.workspace,
+    service_account  = excluded.service_account,
+    remaining        = iif(` + keepsLast + `, remaining, excluded.remaining),
+    reset_ms         = iif(` + keepsLast + `, reset_ms, excluded.reset_ms),
+    budget_remaining = iif(` + keepsLast + `, budget_remaining, excluded.budget_remaining),
+    budget_reset_ms  = iif(` + keepsLast + `, budget_reset_ms, excluded.budget_reset_ms),
+    passed_ms        = iif(excluded.last_used_ms > 0 AND passed_ms - excluded.last_used_ms > ?14, excluded.passed_ms,
+        coalesce(max(passed_ms, excluded.passed_ms), passed_ms, excluded.passed_ms)),
+    last_used_ms     = iif(` + keepsLast + `, last_used_ms, excluded.last_used_ms)
+RETURNING id`
+
+	upsertGroup = `
+INSERT INTO usage_groups (` + sumColumns + `, kind, name, last_used_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?15, ?16, ?17)
+ON CONFLICT (kind, name) DO UPDATE SET ` + addSums + `,
+    last_used_ms = iif(` + keepsLast + `, last_used_ms, excluded.last_used_ms)`
+)
+
+func (a *addition) addKeys(ctx context.Context, keys []*grouping.Key) error {
+	var seq int64
+	if err := a.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM keys").Scan(&seq); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		seq++
+		remaining, resetAt := left(k.Last.Remaining, k.Last.ResetAt)
+		budget, budgetResetAt := left(k.Last.BudgetRemaining, k.Last.BudgetResetAt)
+		values := append(sumsOf(seq, &k.Sums), leapAfter.Milliseconds(), k.ID.String(), k.Last.Workspace, k.Last.ServiceAccount,
+			usedMillis(k.Last.UsedAt), remaining, resetAt, budget, budgetResetAt, millis(k.Last.PassedAt))
+		var id int64
+		if err := a.key.QueryRowContext(ctx, values...).Scan(&id); err != nil {
+			return err
+		}
+		a.keys[k.ID] = id
+		if err := a.addUses(ctx, id, &k.Last.Generations); err != nil {
+			return err
+		}
+		for i := range k.Refusals {
+			if err := a.refuse(ctx, id, &k.Refusals[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *addition) addGroups(ctx context.Context, groups []*grouping.Group) error {
+	var seq int64
+	if err := a.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM usage_groups").Scan(&seq); err != nil {
+		return err
+	}
+	for _, g := range groups {
+		seq++
+		values := append(sumsOf(seq, &g.Sums), leapAfter.Milliseconds(), g.Kind, g.Name, usedMillis(g.UsedAt))
+		if _, err := a.group.ExecContext(ctx, values...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// left is what was left of a limit and when it is whole again; NULL where there is no limit.
+func left(remaining int64, resetAt time.Time) (amount, ms sql.NullInt64) {
+	if remaining == usage.NoLimit {
+		return amount, ms
+	}
+	return sql.NullInt64{Int64: remaining, Valid: true}, millis(resetAt)
+}
+
+// millis is NULL for the zero time.
+func millis(at time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: at.UnixMilli(), Valid: !at.IsZero()}
+}
+
+// usedMillis is 0 for the zero time.
+func usedMillis(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMilli()
+}
