@@ -62,11 +62,13 @@ type size struct {
 	revocations int
 	flood       time.Duration
 	perSpan     time.Duration // of the limit that is to hold at saturation
+	ingest      time.Duration // for which events are taken in
+	events      int           // among which is queried
 }
 
 var (
-	full  = size{keys: 100_000, many: 1_000_000, rounds: 30, slice: 250 * time.Millisecond, starts: 3, revocations: 300, flood: 10 * time.Second, perSpan: time.Minute}
-	quick = size{keys: 20_000, many: 100_000, rounds: 8, slice: 150 * time.Millisecond, starts: 1, revocations: 50, flood: 2 * time.Second, perSpan: 5 * time.Second}
+	full  = size{keys: 100_000, many: 1_000_000, rounds: 30, slice: 250 * time.Millisecond, starts: 3, revocations: 300, flood: 10 * time.Second, perSpan: time.Minute, ingest: time.Minute, events: 10_000_000}
+	quick = size{keys: 20_000, many: 100_000, rounds: 8, slice: 150 * time.Millisecond, starts: 1, revocations: 50, flood: 2 * time.Second, perSpan: 5 * time.Second, ingest: 5 * time.Second, events: 300_000}
 )
 
 // connections are as many as a busy gateway has.

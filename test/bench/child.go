@@ -28,6 +28,8 @@ type childOptions struct {
 	// Ballast is memory that is allocated and not used, in bytes: with more of it the garbage
 	// collector runs less often.
 	Ballast int `json:",omitempty"`
+	// Usage is where the index server counts: in a file, or nowhere at all; empty: what is counted is thrown away.
+	Usage string `json:",omitempty"`
 }
 
 func runChild(args []string) error {

@@ -10,10 +10,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
-	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/test/bench/population"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/extauthz"
@@ -58,7 +56,7 @@ func filledVerifier(o childOptions) (*verifier.Verifier, prometheus.Registerer, 
 		return nil, nil, err
 	}
 	registry := prometheus.NewRegistry()
-	recorder, err := usagerecorder.New(discard{}, clock.RealClock{}, registry, logr.Discard())
+	recorder, err := recorderOf(o, registry)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
-	"github.com/claviger-dev/claviger/internal/usage"
-	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/test/bench/population"
 	"github.com/claviger-dev/claviger/test/bench/report"
 	"github.com/claviger-dev/claviger/test/bench/stats"
@@ -44,7 +40,7 @@ func (b *bench) inProcess(keys int) error {
 	if err != nil {
 		return err
 	}
-	recorder, err := usagerecorder.New(discard{}, clock.RealClock{}, prometheus.NewRegistry(), logr.Discard())
+	recorder, err := newRecorder(prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
@@ -182,8 +178,3 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
-
-// discard is a store that keeps nothing: what a recorder costs a request does not depend on it.
-type discard struct{}
-
-func (discard) Add(context.Context, *usage.Rollup) error { return nil }

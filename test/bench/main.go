@@ -33,6 +33,7 @@ var sections = []struct {
 	{"flood", "A flood of invalid keys", measureFlood},
 	{"revoke", "From revoked to refused", measureRevoke},
 	{"limits", "Limits that verifiers share", measureLimits},
+	{"usage", "Usage", measureUsage},
 }
 
 func main() {

@@ -7,12 +7,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
-	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/test/bench/cpu"
 	"github.com/claviger-dev/claviger/test/bench/report"
 	"github.com/claviger-dev/claviger/test/bench/stats"
@@ -38,7 +35,7 @@ func (b *bench) sharedInProcess(ctx context.Context) error {
 		return err
 	}
 	defer redis.Kill() //nolint:errcheck // so it will at the end of the run
-	recorder, err := usagerecorder.New(discard{}, clock.RealClock{}, prometheus.NewRegistry(), logr.Discard())
+	recorder, err := newRecorder(prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}

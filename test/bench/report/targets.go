@@ -27,6 +27,11 @@ var targets = map[string]target{
 	"limits_leased_ratio_of_three":    {limit: 0.8, wish: 0.95, least: true},
 	"limits_leased_over_percent":      {limit: 1, wish: 0},
 	"limits_strict_over_percent":      {limit: 0, wish: 0},
+	"usage_ingest_sqlite_ratio":       {limit: 0.5, wish: 0.8, least: true},
+	"usage_ingest_postgres_ratio":     {limit: 0.5, wish: 0.8, least: true},
+	"usage_counting_ratio":            {limit: 0.9, wish: 0.95, least: true},
+	"usage_summary_p99_ms":            {limit: 50, wish: 10},
+	"usage_log_page_p99_ms":           {limit: 150, wish: 50},
 }
 
 // bounds writes what is asked of a row, if anything is.
