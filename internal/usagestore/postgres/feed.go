@@ -39,7 +39,7 @@ SELECT k.seq, ` + sumsOfRow + `, k.last_used_ms, k.id, k.key, k.workspace, k.rem
     (SELECT coalesce(json_agg(json_build_array(generation, last_used_ms) ORDER BY generation DESC), '[]')::text FROM key_generations WHERE key_id = k.id)
 FROM keys k LEFT JOIN LATERAL (
     SELECT l.uid, r.code, r.until_ms FROM refusals r JOIN key_limits l ON l.id = r.limit_id
-    WHERE r.key_id = k.id AND ` + exhaustedNow + ` AND $3::bigint IS NOT NULL ORDER BY r.until_ms DESC, r.limit_id LIMIT 1) x ON true
+    WHERE r.key_id = k.id AND ` + exhaustedNow + ` AND $3::bigint IS NOT NULL ORDER BY r.until_ms DESC, l.uid LIMIT 1) x ON true
 WHERE k.seq > $4 ORDER BY k.seq LIMIT $5`
 
 const sumsOfRow = `k.requests, k.denied, k.succeeded, k.failed, k.spend_microcents, k.period_start, k.period_requests, k.period_denied,

@@ -14,11 +14,14 @@ import (
 
 // leapAfter is more than roll-ups are ever out of order by: there is one recorder, and it
 // adds them one after the other.
-const leapAfter = time.Hour
+const (
+	leapAfter  = time.Hour
+	leapMillis = "3600000" // the same in a statement
+)
 
 // Add implements usagestore.Writer.
 func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
-	found := map[grouping.Hash]int64{}
+	found, keys := map[grouping.Hash]int64{}, map[keyid.ID]int64{}
 	err := s.transaction(ctx, func(tx *sql.Tx) error {
 		isNew, err := number(ctx, tx, b)
 		if err != nil || !isNew {
@@ -28,10 +31,12 @@ func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
 		if err != nil {
 			return err
 		}
-		return s.addAll(ctx, tx, grouping.Of(rollup), lines, found)
+		a := &addition{Tx: tx, knownKeys: &s.keys, keys: keys, series: &seriesRows{known: &s.series, found: found}}
+		return a.add(ctx, grouping.Of(rollup), lines)
 	})
 	if err == nil {
 		s.series.keep(found)
+		s.keys.keep(keys)
 	}
 	return s.explain(err)
 }
@@ -91,58 +96,47 @@ func settle(ctx context.Context, tx *sql.Tx, b *usage.Batch) (*usage.Rollup, []u
 // addition is a transaction that adds. Its statements end with it.
 type addition struct {
 	*sql.Tx
-	keys    map[keyid.ID]int64 // the rows
-	series  *seriesRows
-	limits  map[string]int64
-	hour    *sql.Stmt
-	day     *sql.Stmt
-	key     *sql.Stmt
-	group   *sql.Stmt
-	refusal *sql.Stmt
-	used    *sql.Stmt
+	knownKeys    *known[keyid.ID]
+	keys         map[keyid.ID]int64 // the rows
+	series       *seriesRows
+	limits       map[string]int64
+	key, refusal *sql.Stmt
 }
 
-func (s *Store) addAll(ctx context.Context, tx *sql.Tx, changes *grouping.Changes, lines []usage.Event, found map[grouping.Hash]int64) error {
-	a := &addition{Tx: tx, keys: make(map[keyid.ID]int64, len(changes.Keys)), series: &seriesRows{known: &s.series, found: found}}
+func (a *addition) add(ctx context.Context, changes *grouping.Changes, lines []usage.Event) (err error) {
 	for statement, text := range map[**sql.Stmt]string{
-		&a.key: upsertKey, &a.group: upsertGroup, &a.hour: upsertHour, &a.day: upsertDay,
-		&a.refusal: upsertRefusal, &a.used: upsertGeneration, &a.series.insert: insertSeries, &a.series.quarters: markQuarters,
+		&a.key: insertKey, &a.refusal: upsertRefusal, &a.series.insert: insertSeries, &a.series.quarters: markQuarters,
 	} {
-		var err error
-		if *statement, err = tx.PrepareContext(ctx, text); err != nil {
+		if *statement, err = a.PrepareContext(ctx, text); err != nil {
 			return err
 		}
 	}
-	var err error
-	if a.limits, err = addLimits(ctx, tx, changes.Limits); err != nil {
+	if a.limits, err = addLimits(ctx, a.Tx, changes.Limits); err != nil {
 		return err
 	}
-	if err := a.addKeys(ctx, changes.Keys); err != nil {
-		return err
+	for _, add := range []func() error{
+		func() error { return a.findKeys(ctx, changes.Keys) },
+		func() error { return a.addKeys(ctx, changes.Keys) },
+		func() error { return a.addGroups(ctx, changes.Groups) },
+		func() error { return a.addSlots(ctx, "hours", changes.Hours) },
+		func() error { return a.addSlots(ctx, "days", changes.Days) },
+		func() error { return a.addLines(ctx, lines) },
+	} {
+		if err := add(); err != nil {
+			return err
+		}
 	}
-	if err := a.addGroups(ctx, changes.Groups); err != nil {
-		return err
-	}
-	if err := a.addSlots(ctx, a.hour, changes.Hours); err != nil {
-		return err
-	}
-	if err := a.addSlots(ctx, a.day, changes.Days); err != nil {
-		return err
-	}
-	return a.addLines(ctx, lines)
+	return nil
 }
 
-const (
-	upsertHour = `INSERT INTO hours (start, series_id, count, spend_microcents, latency_us, timed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)` + addMeasures
-	upsertDay  = `INSERT INTO days (start, series_id, count, spend_microcents, latency_us, timed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)` + addMeasures
-
-	addMeasures = `
+// addMeasures is the end of an upsert of hours or days.
+const addMeasures = `
 ON CONFLICT (start, series_id) DO UPDATE SET
     count = count + excluded.count, spend_microcents = spend_microcents + excluded.spend_microcents,
     latency_us = latency_us + excluded.latency_us, timed = timed + excluded.timed, bytes = bytes + excluded.bytes`
-)
 
-func (a *addition) addSlots(ctx context.Context, upsert *sql.Stmt, slots []grouping.Slot) error {
+func (a *addition) addSlots(ctx context.Context, table string, slots []grouping.Slot) error {
+	r := newRows(a.Tx, "INSERT INTO "+table+" (start, series_id, count, spend_microcents, latency_us, timed, bytes) VALUES ", addMeasures, 7)
 	for i := range slots {
 		slot := &slots[i]
 		series, err := a.series.of(ctx, a, &slot.Series)
@@ -155,9 +149,9 @@ func (a *addition) addSlots(ctx context.Context, upsert *sql.Stmt, slots []group
 			}
 		}
 		m := &slot.Measures
-		if _, err := upsert.ExecContext(ctx, slot.Start, series, m.Count, m.SpendMicrocents, m.LatencyMicros, m.Timed, m.Bytes); err != nil {
+		if err := r.add(ctx, slot.Start, series, m.Count, m.SpendMicrocents, m.LatencyMicros, m.Timed, m.Bytes); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.flush(ctx)
 }

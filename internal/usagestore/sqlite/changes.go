@@ -15,7 +15,7 @@ SELECT ` + sumsOfTable("keys") + `, keys.id, key, workspace, remaining, reset_ms
     ` + generationsOfKey + `
 FROM keys
 LEFT JOIN refusals ON refusals.key_id = keys.id AND refusals.limit_id = (
-    SELECT limit_id FROM refusals WHERE key_id = keys.id AND ` + exhaustedNow + ` ORDER BY until_ms DESC, limit_id LIMIT 1)
+    SELECT limit_id FROM refusals JOIN key_limits AS l ON l.id = limit_id WHERE key_id = keys.id AND ` + exhaustedNow + ` ORDER BY until_ms DESC, l.uid LIMIT 1)
 LEFT JOIN key_limits ON key_limits.id = refusals.limit_id
 WHERE keys.seq > ?4 ORDER BY keys.seq LIMIT ?5`
 

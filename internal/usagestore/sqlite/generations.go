@@ -9,17 +9,19 @@ import (
 )
 
 // As with the last use of a key, the newer one is kept, but for one that a wrong clock stamped.
-const upsertGeneration = `
-INSERT INTO key_generations (key_id, generation, last_used_ms) VALUES (?, ?, ?)
+const (
+	insertUses = `INSERT INTO key_generations (key_id, generation, last_used_ms) VALUES `
+	keepUses   = `
 ON CONFLICT (key_id, generation) DO UPDATE SET
-    last_used_ms = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?4, last_used_ms, excluded.last_used_ms)`
+    last_used_ms = iif(last_used_ms - excluded.last_used_ms BETWEEN 1 AND ` + leapMillis + `, last_used_ms, excluded.last_used_ms)`
+)
 
-func (a *addition) addUses(ctx context.Context, key int64, generations *usage.Generations) error {
+func addUses(ctx context.Context, uses *rows, key int64, generations *usage.Generations) error {
 	for _, g := range generations {
 		if g.Number == 0 {
 			break
 		}
-		if _, err := a.used.ExecContext(ctx, key, g.Number, g.UsedAt.UnixMilli(), leapAfter.Milliseconds()); err != nil {
+		if err := uses.add(ctx, key, g.Number, g.UsedAt.UnixMilli()); err != nil {
 			return err
 		}
 	}

@@ -2,57 +2,29 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"slices"
-	"strings"
 
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-// So many lines are inserted by one statement: it is what each costs beside its values.
-const linesAtOnce = 50
-
-const lineColumns = 9
-
-const insertLines = `INSERT INTO log (at_us, key_id, series_id, request_id, http_status, spend_microcents, latency_us, bytes, expires) VALUES `
-
-func insertOf(lines int) string {
-	const values = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	return insertLines + values + strings.Repeat(", "+values, lines-1)
-}
+// A statement that fails ends the transaction, and so needs to keep nothing that it could take back.
+const insertLines = `INSERT OR ROLLBACK INTO log (at_us, key_id, series_id, request_id, http_status, spend_microcents, latency_us, bytes, expires) VALUES `
 
 func (a *addition) addLines(ctx context.Context, lines []usage.Event) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	many, err := a.PrepareContext(ctx, insertOf(linesAtOnce))
-	if err != nil {
-		return err
-	}
+	r := newRows(a.Tx, insertLines, "", 9)
 	series := memory{addition: a}
-	values := make([]any, 0, linesAtOnce*lineColumns)
-	for chunk := range slices.Chunk(lines, linesAtOnce) {
-		values = values[:0]
-		for i := range chunk {
-			e := &chunk[i]
-			row, err := series.of(ctx, e)
-			if err != nil {
-				return err
-			}
-			values = append(values, e.At.UnixMicro(), a.keys[e.Key], row, e.RequestID, e.HTTPStatus, e.SpendMicrocents,
-				e.Latency.Microseconds(), e.Bytes, usage.DayStart(e.At.Add(e.KeepLine).Unix())/usage.Day)
+	for i := range lines {
+		e := &lines[i]
+		row, err := series.of(ctx, e)
+		if err != nil {
+			return err
 		}
-		var statement *sql.Stmt
-		if statement = many; len(chunk) < linesAtOnce {
-			if statement, err = a.PrepareContext(ctx, insertOf(len(chunk))); err != nil {
-				return err
-			}
-		}
-		if _, err := statement.ExecContext(ctx, values...); err != nil {
+		err = r.add(ctx, e.At.UnixMicro(), a.keys[e.Key], row, e.RequestID, e.HTTPStatus, e.SpendMicrocents,
+			e.Latency.Microseconds(), e.Bytes, usage.DayStart(e.At.Add(e.KeepLine).Unix())/usage.Day)
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.flush(ctx)
 }
 
 // memory remembers the series of the lines of a batch, most of which are of few: that is found in a fraction of the

@@ -16,37 +16,38 @@ RETURNING id`
 
 const markQuarters = `UPDATE series SET quarters = 1 WHERE id = ? AND quarters = 0`
 
-// knownSeries are rows of series that were seen before, so that they need not be looked for: none is ever deleted.
-type knownSeries struct {
+// known is rows that were seen before, by what they are found by, so that they need not be looked for: none is ever
+// deleted.
+type known[Name comparable] struct {
 	mu   sync.Mutex
-	rows map[grouping.Hash]int64
+	rows map[Name]int64
 }
 
 // So many are remembered, in some tens of megabytes.
-const rememberedSeries = 1 << 19
+const remembered = 1 << 19
 
-func (k *knownSeries) row(hash grouping.Hash) (row int64, ok bool) {
+func (k *known[Name]) row(name Name) (row int64, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	row, ok = k.rows[hash]
+	row, ok = k.rows[name]
 	return row, ok
 }
 
-// keep remembers rows that a transaction has made, once it is committed.
-func (k *knownSeries) keep(rows map[grouping.Hash]int64) {
+// keep remembers rows that a transaction has found or made, once it is committed.
+func (k *known[Name]) keep(rows map[Name]int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.rows == nil || len(k.rows)+len(rows) > rememberedSeries {
-		k.rows = make(map[grouping.Hash]int64, len(rows))
+	if k.rows == nil || len(k.rows)+len(rows) > remembered {
+		k.rows = make(map[Name]int64, len(rows))
 	}
-	for hash, row := range rows {
-		k.rows[hash] = row
+	for name, row := range rows {
+		k.rows[name] = row
 	}
 }
 
 // seriesRows finds the rows of series in a transaction, or makes them.
 type seriesRows struct {
-	known            *knownSeries
+	known            *known[grouping.Hash]
 	found            map[grouping.Hash]int64
 	insert, quarters *sql.Stmt
 }

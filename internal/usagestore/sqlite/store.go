@@ -13,6 +13,8 @@ import (
 
 	_ "modernc.org/sqlite" // the database/sql driver
 
+	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlread"
 )
 
@@ -25,7 +27,8 @@ type Store struct {
 	// slow query never holds up a flush.
 	writer, reader *sql.DB
 	*sqlread.Reader
-	series knownSeries
+	series known[grouping.Hash]
+	keys   known[keyid.ID]
 }
 
 const readers = 4
@@ -68,10 +71,11 @@ func connect(path string, connections int, begin, mode string) (*sql.DB, error) 
 	query := url.Values{
 		"mode":    {mode},
 		"_txlock": {begin},
-		"_pragma": {"busy_timeout(5000)", "synchronous(NORMAL)"},
+		"_pragma": {"busy_timeout(5000)", "synchronous(NORMAL)", "cache_size(-65536)", "temp_store(MEMORY)"},
 	}
 	if mode != "ro" {
 		query.Add("_pragma", "journal_mode(WAL)")
+		query.Add("_pragma", "wal_autocheckpoint(16384)")
 	}
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())

@@ -47,11 +47,11 @@ func sumsOf(seq int64, s *grouping.Sums) []any {
 // to add was stamped by a clock that was wrong for a moment, and would otherwise stay until
 // the world has caught up with it; of the period the feed takes care. An outcome is no use.
 const (
-	keepsLast = `(excluded.last_used_ms = 0 OR last_used_ms - excluded.last_used_ms BETWEEN 1 AND ?14)`
+	keepsLast = `(excluded.last_used_ms = 0 OR last_used_ms - excluded.last_used_ms BETWEEN 1 AND ` + leapMillis + `)`
 
-	upsertKey = `
-INSERT INTO keys (` + sumColumns + `, key, workspace, service_account, last_used_ms, remaining, reset_ms, budget_remaining, budget_reset_ms, passed_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+	insertKeys = `INSERT INTO keys (` + sumColumns + `, key, workspace, service_account, last_used_ms, remaining, reset_ms, budget_remaining, budget_reset_ms, passed_ms) VALUES `
+	keyWidth   = 22
+	addKeySums = `
 ON CONFLICT (key) DO UPDATE SET ` + addSums + `,
     workspace        = excluded.workspace,
     service_account  = excluded.service_account,
@@ -59,35 +59,54 @@ ON CONFLICT (key) DO UPDATE SET ` + addSums + `,
     reset_ms         = iif(` + keepsLast + `, reset_ms, excluded.reset_ms),
     budget_remaining = iif(` + keepsLast + `, budget_remaining, excluded.budget_remaining),
     budget_reset_ms  = iif(` + keepsLast + `, budget_reset_ms, excluded.budget_reset_ms),
-    passed_ms        = iif(excluded.last_used_ms > 0 AND passed_ms - excluded.last_used_ms > ?14, excluded.passed_ms,
+    passed_ms        = iif(excluded.last_used_ms > 0 AND passed_ms - excluded.last_used_ms > ` + leapMillis + `, excluded.passed_ms,
         coalesce(max(passed_ms, excluded.passed_ms), passed_ms, excluded.passed_ms)),
-    last_used_ms     = iif(` + keepsLast + `, last_used_ms, excluded.last_used_ms)
-RETURNING id`
+    last_used_ms     = iif(` + keepsLast + `, last_used_ms, excluded.last_used_ms)`
 
-	upsertGroup = `
-INSERT INTO usage_groups (` + sumColumns + `, kind, name, last_used_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?15, ?16, ?17)
+	// insertKey makes the row of a key with nothing counted, where there is none.
+	insertKey = `
+INSERT INTO keys (key, workspace, seq, requests, denied, period_start, period_requests, period_denied, last_used_ms)
+VALUES (?, ?, (SELECT coalesce(max(seq), 0) + 1 FROM keys), 0, 0, 0, 0, 0, 0)
+ON CONFLICT (key) DO UPDATE SET key = key RETURNING id`
+
+	insertGroups = `INSERT INTO usage_groups (` + sumColumns + `, kind, name, last_used_ms) VALUES `
+	groupWidth   = 16
+	addGroupSums = `
 ON CONFLICT (kind, name) DO UPDATE SET ` + addSums + `,
     last_used_ms = iif(` + keepsLast + `, last_used_ms, excluded.last_used_ms)`
 )
+
+// findKeys finds the rows of keys, and makes those that are missing.
+func (a *addition) findKeys(ctx context.Context, keys []*grouping.Key) error {
+	for _, k := range keys {
+		row, ok := a.knownKeys.row(k.ID)
+		if !ok {
+			if err := a.key.QueryRowContext(ctx, k.ID.String(), k.Last.Workspace).Scan(&row); err != nil {
+				return err
+			}
+		}
+		a.keys[k.ID] = row
+	}
+	return nil
+}
 
 func (a *addition) addKeys(ctx context.Context, keys []*grouping.Key) error {
 	var seq int64
 	if err := a.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM keys").Scan(&seq); err != nil {
 		return err
 	}
+	sums, uses := newRows(a.Tx, insertKeys, addKeySums, keyWidth), newRows(a.Tx, insertUses, keepUses, 3)
 	for _, k := range keys {
 		seq++
 		remaining, resetAt := left(k.Last.Remaining, k.Last.ResetAt)
 		budget, budgetResetAt := left(k.Last.BudgetRemaining, k.Last.BudgetResetAt)
-		values := append(sumsOf(seq, &k.Sums), leapAfter.Milliseconds(), k.ID.String(), k.Last.Workspace, k.Last.ServiceAccount,
-			usedMillis(k.Last.UsedAt), remaining, resetAt, budget, budgetResetAt, millis(k.Last.PassedAt))
-		var id int64
-		if err := a.key.QueryRowContext(ctx, values...).Scan(&id); err != nil {
+		err := sums.add(ctx, append(sumsOf(seq, &k.Sums), k.ID.String(), k.Last.Workspace, k.Last.ServiceAccount,
+			usedMillis(k.Last.UsedAt), remaining, resetAt, budget, budgetResetAt, millis(k.Last.PassedAt))...)
+		if err != nil {
 			return err
 		}
-		a.keys[k.ID] = id
-		if err := a.addUses(ctx, id, &k.Last.Generations); err != nil {
+		id := a.keys[k.ID]
+		if err := addUses(ctx, uses, id, &k.Last.Generations); err != nil {
 			return err
 		}
 		for i := range k.Refusals {
@@ -96,7 +115,10 @@ func (a *addition) addKeys(ctx context.Context, keys []*grouping.Key) error {
 			}
 		}
 	}
-	return nil
+	if err := sums.flush(ctx); err != nil {
+		return err
+	}
+	return uses.flush(ctx)
 }
 
 func (a *addition) addGroups(ctx context.Context, groups []*grouping.Group) error {
@@ -104,14 +126,14 @@ func (a *addition) addGroups(ctx context.Context, groups []*grouping.Group) erro
 	if err := a.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM usage_groups").Scan(&seq); err != nil {
 		return err
 	}
+	sums := newRows(a.Tx, insertGroups, addGroupSums, groupWidth)
 	for _, g := range groups {
 		seq++
-		values := append(sumsOf(seq, &g.Sums), leapAfter.Milliseconds(), g.Kind, g.Name, usedMillis(g.UsedAt))
-		if _, err := a.group.ExecContext(ctx, values...); err != nil {
+		if err := sums.add(ctx, append(sumsOf(seq, &g.Sums), g.Kind, g.Name, usedMillis(g.UsedAt))...); err != nil {
 			return err
 		}
 	}
-	return nil
+	return sums.flush(ctx)
 }
 
 // left is what was left of a limit and when it is whole again; NULL where there is no limit.
