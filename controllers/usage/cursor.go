@@ -13,6 +13,8 @@ type page[Item any] struct {
 	next   int64
 	items  []Item
 	shared bool
+	// counted is what the verifier said of CountedUntil.
+	counted time.Time
 }
 
 // cursor reads a feed to its end, and from the beginning where that is called for.
@@ -22,6 +24,8 @@ type cursor[Item any] struct {
 	after int64
 	// whole says that the last reading began at the beginning, and shared that what it brought is of all verifiers.
 	whole, shared bool
+	// counted is what the first page of the last reading said: those after it may know more.
+	counted time.Time
 
 	// again says that a status lost what the feed has told before.
 	again      atomic.Bool
@@ -44,7 +48,7 @@ func (c *cursor[Item]) readAll(ctx context.Context, now time.Time, observe func(
 	}
 	restarted := false
 	c.whole = c.after == 0
-	for {
+	for first := true; ; first = false {
 		p, err := c.read(ctx, c.after)
 		switch {
 		case err != nil:
@@ -53,10 +57,13 @@ func (c *cursor[Item]) readAll(ctx context.Context, now time.Time, observe func(
 			if restarted {
 				return errEpochs
 			}
-			c.epoch, c.after, restarted, c.whole = p.epoch, 0, true, true
+			c.epoch, c.after, restarted, c.whole, c.counted = p.epoch, 0, true, true, p.counted
 			continue
 		case p.next < c.after:
 			return errBackwards
+		}
+		if first {
+			c.counted = p.counted
 		}
 		c.epoch, c.shared = p.epoch, p.shared
 		observe(p.items)

@@ -130,13 +130,14 @@ func TestOfSeveralVerifiersUsageIsKnownWhereTheyShareIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		var want time.Time
+		alone := now.Add(-tellsWithin)
 		if shared {
-			want = now.Add(-tellsWithin)
+			want, alone = now.Add(-othersTellWithin), now.Add(-othersTellWithin)
 		}
 		if got := w.KnownUntilOf("any", false); !got.Equal(want) {
 			t.Errorf("with shared %v usage is known until %v, want %v", shared, got, want)
 		}
-		if got := w.KnownUntilOf("any", true); !got.Equal(now.Add(-tellsWithin)) {
+		if got := w.KnownUntilOf("any", true); !got.Equal(alone) {
 			t.Errorf("with one verifier usage is known until %v", got)
 		}
 	}

@@ -45,20 +45,20 @@ func (f *feed) keys(ctx context.Context, after int64) (page[usagefeed.Key], erro
 	if err == nil {
 		f.shared = p.Shared
 	}
-	return page[usagefeed.Key]{p.Epoch, p.Next, p.Keys, p.Shared}, err
+	return page[usagefeed.Key]{p.Epoch, p.Next, p.Keys, p.Shared, p.CountedUntil}, err
 }
 
 // groups returns the page of the Workspaces and ServiceAccounts whose keys changed after a seq.
 func (f *feed) groups(ctx context.Context, after int64) (page[usagefeed.Group], error) {
 	p, err := ask(ctx, f, usagefeed.GroupsPath, after, func(p *usagefeed.GroupPage) bool { return p.Shared })
-	return page[usagefeed.Group]{p.Epoch, p.Next, p.Groups, p.Shared}, err
+	return page[usagefeed.Group]{p.Epoch, p.Next, p.Groups, p.Shared, time.Time{}}, err
 }
 
 // limits returns the page of the limits that changed after a seq.
 func (f *feed) limits(ctx context.Context, after int64) (page[usagefeed.Limit], error) {
 	// It does not say by itself whether it is of all verifiers.
 	p, err := ask(ctx, f, usagefeed.LimitsPath, after, func(*usagefeed.LimitPage) bool { return f.shared })
-	return page[usagefeed.Limit]{p.Epoch, p.Next, p.Limits, f.shared}, err
+	return page[usagefeed.Limit]{p.Epoch, p.Next, p.Limits, f.shared, time.Time{}}, err
 }
 
 // ask asks the verifier that answered last and, where it does not, the others in turn. What another than the

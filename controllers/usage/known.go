@@ -6,9 +6,27 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
 
-// tellsWithin is how long a use may take until the verifier's feed tells of it. A verifier stores
-// what it counted every half second, and the storing takes a moment.
-const tellsWithin = time.Second
+const (
+	// tellsWithin is how long a use may take until the feed tells of it, of a verifier that does not say so: those of
+	// before stored what they counted every half second.
+	tellsWithin = time.Second
+	// othersTellWithin is the same of the verifiers beside the one that is asked. Each lets batches come together
+	// for up to ten seconds.
+	othersTellWithin = 15 * time.Second
+)
+
+// countedUntil is up to when all uses were in the feed, which was read from a moment on: told is what the verifier
+// said of itself, zero where it said nothing.
+func countedUntil(began, told time.Time, shared bool) time.Time {
+	until := began.Add(-tellsWithin)
+	if !told.IsZero() && told.Before(until) {
+		until = told
+	}
+	if others := began.Add(-othersTellWithin); shared && others.Before(until) {
+		until = others
+	}
+	return until
+}
 
 // known is until when uses of keys are known from their statuses, as the operator's cache has them.
 type known struct {
@@ -90,9 +108,9 @@ func (k *known) cached(id, version string) {
 	}
 }
 
-// complete notes that the feed was read to its end, whole or only what was new.
-func (k *known) complete(began time.Time, whole bool) {
-	k.read, k.failing = began.Add(-tellsWithin), false
+// complete notes that the feed was read to its end, whole or only what was new, and tells of all before a moment.
+func (k *known) complete(began, counted time.Time, whole bool) {
+	k.read, k.failing = counted, false
 	if !whole {
 		return
 	}

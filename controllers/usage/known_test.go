@@ -132,10 +132,10 @@ func TestWhatWasWrittenIsKnownOnceTheCacheHasIt(t *testing.T) {
 		"the event comes first":  {"9", "written"},
 	} {
 		k := newKnown()
-		k.complete(start, false)
-		k.complete(start.Add(time.Minute), false)
+		k.complete(start, start.Add(-tellsWithin), false)
+		k.complete(start.Add(time.Minute), start.Add(time.Minute).Add(-tellsWithin), false)
 		k.observed("a", time.Time{})
-		k.complete(start.Add(2*time.Minute), false)
+		k.complete(start.Add(2*time.Minute), start.Add(2*time.Minute).Add(-tellsWithin), false)
 		for i, what := range order {
 			if what == "written" {
 				k.written("a", "9")
@@ -155,18 +155,18 @@ func TestWhatWasWrittenIsKnownOnceTheCacheHasIt(t *testing.T) {
 
 func TestAKeyThatWasReplacedIsKnownOnceTheWholeFeedWasRead(t *testing.T) {
 	k := newKnown()
-	k.complete(start, true)
+	k.complete(start, start.Add(-tellsWithin), true)
 	k.reread("a", start.Add(-time.Hour), start.Add(time.Minute))
 	minute := func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
-	k.complete(minute(2), false)
+	k.complete(minute(2), minute(2).Add(-tellsWithin), false)
 	if got := k.untilOf("a"); !got.Equal(start.Add(-time.Hour)) {
 		t.Errorf("known until %v though only what is new was read", got)
 	}
-	k.complete(minute(0), true)
+	k.complete(minute(0), minute(0).Add(-tellsWithin), true)
 	if got := k.untilOf("a"); !got.Equal(start.Add(-time.Hour)) {
 		t.Errorf("known until %v though the reading began before", got)
 	}
-	k.complete(minute(3), true)
+	k.complete(minute(3), minute(3).Add(-tellsWithin), true)
 	if got, want := k.untilOf("a"), minute(3).Add(-tellsWithin); !got.Equal(want) {
 		t.Errorf("known until %v, want %v", got, want)
 	}
@@ -236,5 +236,24 @@ func readsOf(answers *[]error) func(context.Context, int64) (page[usagefeed.Key]
 		err := (*answers)[0]
 		*answers = (*answers)[1:]
 		return page[usagefeed.Key]{epoch: "e", next: after}, err
+	}
+}
+
+func TestTheVerifierSaysUntilWhenItHasCounted(t *testing.T) {
+	before := func(d time.Duration) time.Time { return start.Add(-d) }
+	for name, test := range map[string]struct {
+		told   time.Time
+		shared bool
+		want   time.Time
+	}{
+		"one that says nothing":               {time.Time{}, false, before(tellsWithin)},
+		"one with nothing that waits":         {before(time.Millisecond), false, before(tellsWithin)},
+		"one whose store was away":            {before(time.Hour), false, before(time.Hour)},
+		"one of several":                      {before(2 * time.Second), true, before(othersTellWithin)},
+		"one of several whose store was away": {before(time.Hour), true, before(time.Hour)},
+	} {
+		if got := countedUntil(start, test.told, test.shared); !got.Equal(test.want) {
+			t.Errorf("%s: until %v, want %v", name, got, test.want)
+		}
 	}
 }

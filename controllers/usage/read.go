@@ -39,7 +39,7 @@ func (w *WriteBack) readKeys(ctx context.Context, now time.Time) error {
 	if err != nil {
 		w.known.failing = true
 	} else {
-		w.known.complete(now, w.keys.whole)
+		w.known.complete(now, countedUntil(now, w.keys.counted, w.keys.shared), w.keys.whole)
 		w.known.shared = w.keys.shared
 	}
 	return err

@@ -32,8 +32,11 @@ type Page struct {
 	// when nothing is new.
 	Next int64 `json:"next"`
 	// Shared says that all verifiers store usage in one place: then this page tells of what any of them counted.
-	Shared bool  `json:"shared,omitempty"`
-	Keys   []Key `json:"keys"`
+	Shared bool `json:"shared,omitempty"`
+	// CountedUntil is a moment before which all that this verifier decided is in its store: what waits for that
+	// longer, because the store is away, is not told yet. Absent: the verifier does not know.
+	CountedUntil time.Time `json:"countedUntil,omitzero"`
+	Keys         []Key     `json:"keys"`
 }
 
 // Key is what has been counted for one key.

@@ -14,16 +14,18 @@ type backlog struct {
 	items []waiting
 	busy  int // so many from the beginning are being stored
 	rows  int // in memory
-	// more has one when something was added.
-	more chan struct{}
+	// more has one when something was added, crowded when there is much of it.
+	more, crowded chan struct{}
 }
 
-func newBacklog() backlog { return backlog{more: make(chan struct{}, 1)} }
+func newBacklog() backlog {
+	return backlog{more: make(chan struct{}, 1), crowded: make(chan struct{}, 1)}
+}
 
 // begin takes over what earlier processes left in the journal.
 func (l *backlog) begin(left []usagejournal.Place, now time.Time) {
 	for _, place := range left {
-		l.items = append(l.items, waiting{place: place, sealed: true, since: now})
+		l.items = append(l.items, waiting{writer: place.Writer, first: place.Number, last: place.Number, sealed: true, since: now})
 	}
 	if len(left) > 0 {
 		l.signal()
@@ -35,12 +37,19 @@ func (l *backlog) signal() {
 	case l.more <- struct{}{}:
 	default:
 	}
+	if l.rows <= maxInMemory/2 && len(l.items) <= l.busy+1 {
+		return
+	}
+	select {
+	case l.crowded <- struct{}{}:
+	default:
+	}
 }
 
 // What is stored at once: rows, for a transaction of a second or so, and batches, as those that are in the journal
 // alone show their size only when they are read.
 const (
-	maxAtOnce  = 1 << 16
+	maxAtOnce  = 1 << 17
 	maxBatches = 16
 )
 
@@ -52,7 +61,7 @@ func (l *backlog) first() []waiting {
 	for l.busy = 0; l.busy < len(l.items); l.busy++ {
 		w := &l.items[l.busy]
 		rows += w.rows
-		if l.busy == maxBatches || l.busy > 0 && (rows > maxAtOnce || w.place.Writer != l.items[0].place.Writer) {
+		if l.busy == maxBatches || l.busy > 0 && (rows > maxAtOnce || w.writer != l.items[0].writer) {
 			break
 		}
 	}

@@ -4,11 +4,10 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/usage"
-	"github.com/claviger-dev/claviger/internal/usagejournal"
 )
 
-// What may wait in memory, in rows: some ten to a hundred megabytes. The rest is read from the journal again.
-const maxInMemory = 1 << 17
+// What may wait in memory, in rows: some hundred megabytes. The rest is read from the journal again.
+const maxInMemory = 1 << 18
 
 // keep writes batches into the journal and hands them on to be stored.
 func (r *Recorder) keep() {
@@ -39,14 +38,15 @@ func (r *Recorder) keep() {
 	}
 }
 
-// waiting is a batch that is not stored yet.
+// waiting are batches in a row that are not stored yet, as one.
 type waiting struct {
-	place  usagejournal.Place
-	batch  *usage.Batch // nil: it is in the journal alone
-	sealed bool         // it is in the journal
-	events int64
-	rows   int
-	since  time.Time
+	writer      string
+	first, last int64        // their numbers
+	batch       *usage.Batch // nil: it is in the journal alone
+	sealed      bool         // it is in the journal
+	events      int64
+	rows        int
+	since       time.Time
 }
 
 // add appends a batch. Of one that is not sealed, when there is too much in memory already, the lines for the log
@@ -55,40 +55,43 @@ func (l *backlog) add(b *counted, sealed bool) (linesDropped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.signal()
-	rows := rowsOf(b.Batch)
-	w := waiting{usagejournal.Place{Writer: b.Writer, Number: b.Last}, b.Batch, sealed, b.Events(), rows, b.at}
-	if l.rows+rows > maxInMemory {
+	w := waiting{b.Writer, b.First, b.Last, b.Batch, sealed, b.Events(), rowsOf(b.Batch), b.at}
+	if l.rows+w.rows > maxInMemory {
 		if sealed {
 			w.batch, w.rows = nil, 0
 		} else {
 			linesDropped = len(b.Lines)
-			if l.squeeze(b) {
-				return linesDropped
-			}
+			squeeze(b.Batch)
 			w.rows = rowsOf(b.Batch)
 		}
 	}
-	l.rows += w.rows
-	l.items = append(l.items, w)
+	if !l.join(&w) {
+		l.items = append(l.items, w)
+		l.rows += w.rows
+	}
 	return linesDropped
 }
 
-// squeeze makes a batch as small as can be, and puts it into the one before where that is not being stored.
-func (l *backlog) squeeze(b *counted) (merged bool) {
-	rollup, _ := b.Settle(func(int) bool { return true }) // to tell what is reported twice they would have to be kept
-	b.Rollup, b.Reports, b.Lines = rollup, nil, nil
-	if len(l.items) <= max(1, l.busy) {
+// join puts a batch into the one before, where that is not being stored: most of it is of the same series.
+func (l *backlog) join(w *waiting) bool {
+	if len(l.items) <= l.busy || w.batch == nil {
 		return false
 	}
 	last := &l.items[len(l.items)-1]
-	if last.sealed || last.place.Writer != b.Writer {
+	if last.batch == nil || last.sealed != w.sealed || last.writer != w.writer || last.rows > maxAtOnce {
 		return false
 	}
 	l.rows -= last.rows
-	last.batch.Merge(b.Batch)
-	last.place.Number, last.events, last.rows = b.Last, last.events+b.Events(), rowsOf(last.batch)
+	last.batch.Merge(w.batch)
+	last.last, last.events, last.rows = w.last, last.events+w.events, rowsOf(last.batch)
 	l.rows += last.rows
 	return true
+}
+
+// squeeze makes a batch as small as can be. To tell what is reported twice the reports would have to be kept.
+func squeeze(b *usage.Batch) {
+	rollup, _ := b.Settle(func(int) bool { return true })
+	b.Rollup, b.Reports, b.Lines = rollup, nil, nil
 }
 
 func rowsOf(b *usage.Batch) int { return len(b.Rollup.Buckets) + len(b.Lines) + len(b.Reports) }

@@ -132,6 +132,15 @@ func (r *Recorder) Report(e usage.Event) {
 	}
 }
 
+// CountedUntil is a moment before which everything is stored that was recorded.
+func (r *Recorder) CountedUntil() time.Time {
+	until := r.clock.Now()
+	if _, since := r.backlog.pending(); !since.IsZero() && since.Before(until) {
+		until = since
+	}
+	return until.Add(-2 * flushEvery) // for what is counted, and what is on its way from there
+}
+
 // collect counts what arrives and hands the counts over, one batch at a time.
 func (r *Recorder) collect() {
 	ticker := r.clock.NewTicker(flushEvery)

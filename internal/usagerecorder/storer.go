@@ -4,12 +4,21 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagejournal"
 )
 
 // What the store is given before it is asked again, doubled with each failure.
 const (
 	firstRetry   = 200 * time.Millisecond
 	slowestRetry = 5 * time.Second
+)
+
+// Storing takes a processor for one part of the time in restParts, unless more waits than is kept in memory: the more keys are
+// in use the longer it takes, and the requests need the processors. What waits longer is mostly of the same series, and so is
+// stored for little more. It is in the journal meanwhile, and nothing waits for longer than LongestRest.
+const (
+	restParts   = 20
+	LongestRest = 10 * time.Second
 )
 
 // storeAll stores whatever waits, until there is no more to come. Once it is to end, it tries no failure again:
@@ -24,9 +33,13 @@ func (r *Recorder) storeAll() {
 			}
 			continue
 		}
+		begin := r.clock.Now()
 		err := s.store(first)
 		s.tell(err)
-		if err != nil && (s.ending || !s.wait(r.clock.After(s.pause()))) {
+		switch {
+		case err == nil:
+			s.rest(min(restParts*r.clock.Since(begin), LongestRest))
+		case s.ending || !s.wait(r.clock.After(s.pause())):
 			return
 		}
 	}
@@ -57,19 +70,31 @@ func (s *storer) wait(pause <-chan time.Time) bool {
 	return true
 }
 
+// rest lets batches come together.
+func (s *storer) rest(length time.Duration) {
+	if s.ending || length <= 0 {
+		return
+	}
+	select {
+	case <-s.clock.After(length):
+	case <-s.backlog.crowded:
+	case <-s.Recorder.ending:
+	}
+}
+
 func (s *storer) pause() time.Duration { return min(firstRetry<<min(s.failures-1, 6), slowestRetry) }
 
 // store has the first batches stored, or finds that they were before.
 func (s *storer) store(first []waiting) error {
-	if s.asked || first[0].place.Writer != s.journal.Writer() {
+	if s.asked || first[0].writer != s.journal.Writer() {
 		// It may be that the store took them, and only its answer was lost; or that whoever was killed could not
 		// remove them any more.
-		stored, err := s.Recorder.store.Stored(s.context, first[0].place.Writer)
+		stored, err := s.Recorder.store.Stored(s.context, first[0].writer)
 		if err != nil {
 			return err
 		}
 		n := 0
-		for n < len(first) && first[n].place.Number <= stored {
+		for n < len(first) && first[n].last <= stored {
 			n++
 		}
 		if s.asked = false; n > 0 {
@@ -97,7 +122,7 @@ func (s *storer) merge(first []waiting) (all *usage.Batch, n int, err error) {
 	for i := range first {
 		b := first[i].batch
 		if b == nil {
-			if b, err = s.journal.Read(first[i].place); err != nil {
+			if b, err = s.journal.Read(usagejournal.Place{Writer: first[i].writer, Number: first[i].first}); err != nil {
 				break
 			}
 		}
@@ -120,7 +145,7 @@ func (s *storer) merge(first []waiting) (all *usage.Batch, n int, err error) {
 
 // putAside goes on without a batch that is damaged. Nothing else of it could be stored.
 func (s *storer) putAside(damaged []waiting, reason error) error {
-	name, err := s.journal.PutAside(damaged[0].place)
+	name, err := s.journal.PutAside(usagejournal.Place{Writer: damaged[0].writer, Number: damaged[0].first})
 	if err != nil {
 		return err
 	}
@@ -134,7 +159,9 @@ func (s *storer) putAside(damaged []waiting, reason error) error {
 func (s *storer) finished(stored []waiting) {
 	for i := range stored {
 		// What cannot be removed is not stored again when it is found at the next start.
-		s.journal.Remove(stored[i].place) //nolint:errcheck // as said
+		for number := stored[i].first; number <= stored[i].last; number++ {
+			s.journal.Remove(usagejournal.Place{Writer: stored[i].writer, Number: number}) //nolint:errcheck // as said
+		}
 	}
 	s.metrics.stored.Add(float64(s.backlog.done(len(stored))))
 }

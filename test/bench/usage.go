@@ -68,7 +68,7 @@ func (s *someEvents) next() usage.Event {
 		Attribution: usage.Attribution{
 			Workspace: fmt.Sprintf("team-%d/shop", key%10), Environment: "live", EntityKind: "Agent", EntityID: fmt.Sprint("agent-", key%100), Department: "research",
 		},
-		Details:   usage.Details{Tier: []string{"standard", "enterprise"}[s.number%2], Domain: fmt.Sprintf("www%d.example.com", s.random.IntN(4))},
+		Details:   usage.Details{Tier: []string{"standard", "enterprise"}[key%2], Domain: fmt.Sprintf("www%d.example.com", s.random.IntN(3))},
 		RequestID: fmt.Sprintf("%024X", s.random.Uint64()), KeepLine: 90 * 24 * time.Hour, SpendMicrocents: 25,
 		Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit,
 	}
@@ -93,7 +93,7 @@ func (b *bench) ingest(store usagestore.Writer, dir string) (float64, error) {
 		}
 		recorded += 500
 		time.Sleep(time.Millisecond) // as many in a second as no verifier decides, and no more than the queue bears
-		for waiting(registry) > 100_000 { // what comes faster would only wait on the disk
+		for waiting(registry) > 150_000 { // what comes faster would only wait on the disk
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

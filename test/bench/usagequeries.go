@@ -67,7 +67,7 @@ func (b *bench) questions(ctx context.Context) error {
 	}
 	return b.ask("usage_log_page_p99_ms", "a page of the log, filtered by status, tier and a part of the domain, with its total, "+among, func(key string) error {
 		filter := ofKey(key)
-		filter.Equal[usagestore.ByStatus], filter.Equal[usagestore.ByTier] = []string{"allowed"}, []string{"standard"}
+		filter.Equal[usagestore.ByStatus], filter.Equal[usagestore.ByTier] = []string{"allowed"}, []string{"standard", "enterprise"}
 		filter.DomainContains = "www1"
 		_, err := store.Log(ctx, &usagestore.LogQuery{From: begin, To: begin.Add(month), Filter: filter, Page: 3, PageSize: 50})
 		return err

@@ -38,6 +38,8 @@ type Server struct {
 	// Usage is where the feeds come from, and Period tells it which period of a workspace they are about.
 	Usage  usagestore.Feed
 	Period usagestore.PeriodOf
+	// CountedUntil is a moment before which all that was decided is in Usage; nil: that is not known.
+	CountedUntil func() time.Time
 	// Applied tells how far the verifier has come, which is asked for several times a second.
 	Applied func() applied.Report
 	Metrics prometheus.Gatherer
@@ -93,7 +95,7 @@ func (s *Server) Handler() http.Handler {
 	if s.Protect == nil {
 		return mux
 	}
-	mux.HandleFunc("GET "+usagefeed.Path, feed(s, inPeriods(s, s.Usage.Changes)))
+	mux.HandleFunc("GET "+usagefeed.Path, feed(s, s.changes))
 	mux.HandleFunc("GET "+usagefeed.GroupsPath, feed(s, inPeriods(s, s.Usage.Groups)))
 	mux.HandleFunc("GET "+usagefeed.LimitsPath, feed(s, s.Usage.Limits))
 	mux.HandleFunc("GET "+applied.Path, func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Applied()) })

@@ -33,6 +33,17 @@ func feed[Page any](s *Server, read func(ctx context.Context, after int64, now t
 	}
 }
 
+// changes also tells until when all is in there, as it was before it was read.
+func (s *Server) changes(ctx context.Context, after int64, now time.Time) (usagefeed.Page, error) {
+	var until time.Time
+	if s.CountedUntil != nil {
+		until = s.CountedUntil()
+	}
+	page, err := s.Usage.Changes(ctx, after, now, s.Period)
+	page.CountedUntil = until
+	return page, err
+}
+
 // inPeriods reads what is told by billing periods.
 func inPeriods[Page any](s *Server, read func(ctx context.Context, after int64, now time.Time, period usagestore.PeriodOf) (Page, error)) func(context.Context, int64, time.Time) (Page, error) {
 	return func(ctx context.Context, after int64, now time.Time) (Page, error) {

@@ -142,7 +142,7 @@ func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 		return err
 	}
 	p.admin = &adminapi.Server{
-		CertDir: o.CertDir, Protect: protect, Usage: p.usage, Period: p.period, Applied: p.applied(), Metrics: metrics, Now: time.Now, Log: log,
+		CertDir: o.CertDir, Protect: protect, Usage: p.usage, Period: p.period, CountedUntil: p.recorder.CountedUntil, Applied: p.applied(), Metrics: metrics, Now: time.Now, Log: log,
 	}
 	p.adminListener, err = listen("--admin-listen", o.AdminListen)
 	return err
