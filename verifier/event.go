@@ -93,7 +93,7 @@ func logged(log *policy.RequestLog, request string) bool {
 		return true
 	}
 	hash := fnv.New32a()
-	hash.Write([]byte(request)) //nolint:errcheck // it has no errors
+	hash.Write([]byte(request))
 	return int(hash.Sum32()%100) < log.Percent
 }
 

@@ -37,6 +37,12 @@ func (v *Verifier) KeepsLines(workspace string) (time.Duration, bool) {
 	return known.RequestLog.Retention, true
 }
 
+// LogsAll says whether a workspace, by its ID, keeps a line for each request, and not only for some.
+func (v *Verifier) LogsAll(workspace string) bool {
+	known, ok := v.index.Workspace(workspace)
+	return ok && known.RequestLog.Retention > 0 && known.RequestLog.Percent >= 100
+}
+
 // Period is the billing period of a workspace, by its ID, that a moment lies in.
 func (v *Verifier) Period(workspace string, at time.Time) (start, end time.Time) {
 	calendar, ok := v.Billing(workspace)

@@ -79,6 +79,9 @@ func (c *Calendar) Day(t time.Time) int {
 	return int((c.date(t).Unix() - epoch.Unix()) / (24 * 60 * 60))
 }
 
+// Zone is whose local days begin its periods.
+func (c *Calendar) Zone() *time.Location { return c.zone }
+
 // Reset is how often it begins anew.
 func (c *Calendar) Reset() Reset { return c.reset }
 

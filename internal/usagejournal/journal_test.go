@@ -212,7 +212,7 @@ func FuzzReadBatch(f *testing.F) {
 	w.length(0)
 	f.Add(w.out[len(magic)+frameHead:])
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, payload []byte) {
+	f.Fuzz(func(_ *testing.T, payload []byte) {
 		in := append(slices.Clone(magic), sealFrame(append(make([]byte, frameHead), payload...))...)
 		readBatch(in, usage.NewBatch("w", 1)) //nolint:errcheck // that it ends is what matters
 		readReports(in[len(magic):])

@@ -85,6 +85,9 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 	if err != nil {
 		return err
 	}
+	if err := p.buildAnalytics(o, registry); err != nil {
+		return err
+	}
 	if p.limiter, err = newLimiter(o, registry); err != nil {
 		return err
 	}
