@@ -152,7 +152,9 @@ func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 }
 
 // period is the billing period of a workspace that now lies in.
-func (p *process) period(workspace string) (start, end time.Time) { return p.verifier.Period(workspace, time.Now()) }
+func (p *process) period(workspace string) (start, end time.Time) {
+	return p.verifier.Period(workspace, time.Now())
+}
 
 // applied tells how far the verifier has come, under a name that no other process has.
 func (p *process) applied() func() applied.Report {
