@@ -145,3 +145,31 @@ func (s *Stack) AwaitVerifier(t testing.TB, key string) {
 		return ""
 	})
 }
+
+// Get reads an answer of GET into a value; that it is not 200 fails the test. Headers are pairs of name and value.
+func (s *Stack) Get(t testing.TB, path string, into any, headers ...string) {
+	t.Helper()
+	answer := s.Do(t, http.MethodGet, path, "", headers...)
+	if answer.Status != http.StatusOK {
+		t.Fatalf("GET %s: %d %s", path, answer.Status, answer.Body)
+	}
+	if err := json.Unmarshal([]byte(answer.Body), into); err != nil {
+		t.Fatalf("GET %s: %v in %s", path, err, answer.Body)
+	}
+}
+
+// Tell reports how a request ended that was let pass: fields are pairs of name and value.
+func (s *Stack) Tell(t testing.TB, of Decision, fields ...any) {
+	t.Helper()
+	report := map[string]any{"requestId": of.RequestID, "keyId": of.Key.ID}
+	for i := 0; i+1 < len(fields); i += 2 {
+		report[fields[i].(string)] = fields[i+1]
+	}
+	body, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := s.Do(t, http.MethodPost, "/v1/usage", string(body), "Content-Type", "application/json"); answer.Status != http.StatusOK {
+		t.Fatalf("POST /v1/usage: %d %s", answer.Status, answer.Body)
+	}
+}

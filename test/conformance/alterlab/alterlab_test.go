@@ -1,5 +1,5 @@
 // Package alterlab shows that Claviger can stand in for AlterLab's keys API: one test for each row of
-// its table that holds by now. The usage queries (A5 to A9) have their tests when what they need is there.
+// its table.
 package alterlab
 
 import (
