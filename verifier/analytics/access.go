@@ -157,5 +157,8 @@ func (h *handler) client(r *http.Request) netip.Addr {
 // refused answers as the doors do.
 func refused(d *verifier.Decision, required *verifier.Scopes) error {
 	code := d.Code.Public()
-	return &problem{status: d.Status, code: code.String(), text: d.Error, challenge: string(fields.AppendChallenge(nil, code, required))}
+	return &problem{
+		status: d.Status, code: code.String(), text: d.Error,
+		challenge: string(fields.AppendChallenge(nil, code, required)), retryAfter: string(fields.AppendRetryAfter(nil, d)),
+	}
 }

@@ -111,15 +111,13 @@ func (h *handler) safely(a *answer, r *http.Request, route *string) (err error) 
 		a.Header().Set("Allow", "GET, HEAD")
 		return &problem{status: http.StatusMethodNotAllowed, code: "METHOD_NOT_ALLOWED", text: "Use GET here."}
 	}
-	if err := h.Ready(); err != nil {
-		a.Header().Set("Retry-After", "1")
+	if h.Ready() != nil {
 		return &problem{status: http.StatusServiceUnavailable, code: "NOT_READY", text: "The verifier is not ready yet. Please try again."}
 	}
 	select {
 	case h.places <- struct{}{}:
 		defer func() { <-h.places }()
 	default:
-		a.Header().Set("Retry-After", "1")
 		return &problem{status: http.StatusServiceUnavailable, code: "OVERLOADED", text: "Too many questions are asked at once. Please try again."}
 	}
 	return h.answer(a, r, found, id)

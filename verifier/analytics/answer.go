@@ -46,6 +46,7 @@ type problem struct {
 	status     int
 	code, text string
 	challenge  string // for WWW-Authenticate
+	retryAfter string // in seconds; empty: it is of no use
 }
 
 func (p *problem) Error() string { return p.text }
@@ -53,6 +54,12 @@ func (p *problem) Error() string { return p.text }
 func (a *answer) problem(p *problem) {
 	if p.challenge != "" {
 		a.Header().Set("WWW-Authenticate", p.challenge)
+	}
+	if p.status == http.StatusServiceUnavailable && p.retryAfter == "" {
+		p.retryAfter = "1"
+	}
+	if p.retryAfter != "" {
+		a.Header().Set("Retry-After", p.retryAfter)
 	}
 	a.json(p.status, map[string]string{"error": p.text, "code": p.code, "requestId": a.requestID}) //nolint:errcheck // it is text
 }
