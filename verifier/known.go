@@ -3,6 +3,7 @@ package verifier
 import (
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/limit"
 )
@@ -52,3 +53,6 @@ func (v *Verifier) Period(workspace string, at time.Time) (start, end time.Time)
 	period := calendar.At(at)
 	return period.Start, period.End
 }
+
+// ParseKeyID reads the text of a KeyID.
+func ParseKeyID(text string) (KeyID, error) { return keyid.Parse(text) }

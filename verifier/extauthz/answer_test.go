@@ -53,7 +53,7 @@ func TestAnAnswerIsWhatTheGeneratedTypesWouldSay(t *testing.T) {
 	indextest.SetLimit(f.index, "standard", 1, time.Minute, 0)
 	id := string(indextest.UID("key", "k"))
 	key := map[string]any{
-		"code": "VALID", "keyId": id, "keyName": "k", "namespace": "tenant", "workspace": "tenant/shop", "environment": "live",
+		"code": "VALID", "requestId": "from-envoy", "keyId": id, "keyName": "k", "namespace": "tenant", "workspace": "tenant/shop", "environment": "live",
 		"serviceAccount": "robot", "entityKind": "Agent", "entityId": "a-1", "entityDepartment": "Sales & Ärger", "scopes": []any{"read", "write"},
 		"remaining": map[string]any{"minute": 0},
 	}
@@ -72,6 +72,7 @@ func TestAnAnswerIsWhatTheGeneratedTypesWouldSay(t *testing.T) {
 	})
 	const text = "Rate limit exceeded. Please try again later."
 	key["code"] = "RATE_LIMITED"
+	delete(key, "requestId")
 	same(t, f.check(t, request([]string{"x-api-key: " + f.key})), &authv3.CheckResponse{
 		Status: &rpcstatus.Status{Code: 8, Message: text},
 		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{

@@ -61,6 +61,8 @@ type Server struct {
 	maxInFlight int64
 	inFlight    atomic.Int64
 	arrivals    *arrivals
+
+	logStreams atomic.Int64 // of access logs
 }
 
 // inFlightPerProcessor is far more than may wait for one without being late.

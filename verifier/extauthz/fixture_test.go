@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/internal/token"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -37,9 +39,24 @@ type spec = v1alpha1.ApiKeySpec
 type fixture struct {
 	*Server
 	index  *keyindex.Index
+	told   *ledger // what is recorded
 	key    string
 	conn   *grpc.ClientConn
 	client authv3.AuthorizationClient
+}
+
+// ledger is a Recorder that remembers the outcomes.
+type ledger struct {
+	mu       sync.Mutex
+	outcomes []usage.Event
+}
+
+func (*ledger) Record(usage.Event) {}
+
+func (l *ledger) Report(e usage.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outcomes = append(l.outcomes, e)
 }
 
 type serverOption func(*Options)
@@ -59,12 +76,12 @@ func newFixtureWith(t testing.TB, change serverOption, edits ...func(*spec)) *fi
 // unserved is a fixture without a network.
 func unserved(t testing.TB, change serverOption, edits ...func(*spec)) *fixture {
 	t.Helper()
-	f := &fixture{index: indextest.New()}
+	f := &fixture{index: indextest.New(), told: &ledger{}}
 	f.key = indextest.Issue(t, f.index, "k", append([]func(*spec){func(s *spec) {
 		s.Scopes = []v1alpha1.Scope{"read", "write"}
 	}}, edits...)...)
 	clock := func() time.Time { return now }
-	v, err := verifier.New(verifier.Options{Index: f.index, Now: clock})
+	v, err := verifier.New(verifier.Options{Index: f.index, Recorder: f.told, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,12 @@ func (x *exchange) metadata() {
 	out := &x.out
 	out.BeginMetadata("claviger")
 	out.Text("code", d.Code.String())
+	if d.Valid() {
+		// What is reported of the request goes by this, whatever its x-request-id is by then.
+		out.Text("requestId", x.requestID())
+		out.Text("tier", x.question.Labels.Tier)
+		out.Text("resource", x.question.Resource)
+	}
 	if key := &d.Key; !key.ID.IsZero() {
 		out.BeginText("keyId")
 		out.Bytes = key.ID.Append(out.Bytes)

@@ -14,7 +14,9 @@ type metrics struct {
 	malformed prometheus.Counter
 	shed      prometheus.Counter
 	panics    prometheus.Counter
-	byStatus  map[int]prometheus.Observer // looked up once, not for each request
+	// logEntries are of access logs.
+	logEntries *prometheus.CounterVec
+	byStatus   map[int]prometheus.Observer // looked up once, not for each request
 }
 
 // statuses are all that the door answers.
@@ -43,6 +45,10 @@ func newMetrics() *metrics {
 			Name: "claviger_extauthz_panics_total",
 			Help: "Requests that were answered 500 because the door for Envoy panicked. There should be none.",
 		}),
+		logEntries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "claviger_extauthz_log_entries_total",
+			Help: "Entries of Envoy's access logs, by what became of them: reported, again, skipped (no request that was let pass), refused or failed.",
+		}, []string{"result"}),
 		byStatus: map[int]prometheus.Observer{},
 	}
 	for _, status := range statuses {
@@ -52,7 +58,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
-	return errors.Join(r.Register(m.duration), r.Register(m.malformed), r.Register(m.shed), r.Register(m.panics))
+	return errors.Join(r.Register(m.duration), r.Register(m.malformed), r.Register(m.shed), r.Register(m.panics), r.Register(m.logEntries))
 }
 
 func (m *metrics) answered(status int, took time.Duration) {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	logv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -47,6 +48,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, shutdownTimeo
 	health := newHealth(s.ready)
 	server := grpc.NewServer(s.options()...)
 	server.RegisterService(&service, s)
+	logv3.RegisterAccessLogServiceServer(server, accessLogs{Server: s, ending: ctx.Done()})
 	grpc_health_v1.RegisterHealthServer(server, health)
 	sweeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
