@@ -51,6 +51,7 @@ func verifierCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			options.Tracing.Version = versionText()
 			options.Log.Info("Starting the verifier", "version", versionText())
 			boundMemory(cmd.Context(), options.Log)
 			return serve.Run(cmd.Context(), options)
@@ -75,6 +76,8 @@ func verifierCommand() *cobra.Command {
 	flags.StringVar(&options.UsageStore.URL, "usage-url", "", "PostgreSQL in which verifiers count usage together, instead of in --usage-db: postgres://user@host:5432/database?sslmode=verify-full (empty: each verifier counts for itself)")
 	flags.StringVar(&options.UsageStore.PasswordFile, "usage-password-file", "", "file with the password for --usage-url; it is read again for each connection")
 	flags.StringVar(&options.UsageJournal, "usage-journal", "", "directory of this verifier's own for what is counted and not stored yet (empty: beside --usage-db, with the ending .pending)")
+	flags.StringVar(&options.Tracing.Endpoint, "otlp-endpoint", "", "collector that traces are sent to, by OTLP over gRPC: http://localhost:4317, or https:// for TLS (empty: there are no traces)")
+	flags.Float64Var(&options.Tracing.SampleRatio, "trace-sample-ratio", 0.01, "share of the traces that begin here which are sent, from 0 to 1; of those that began before, whoever began them decides")
 	flags.StringVar(&options.SharedLimits.URL, "limits-url", "", "Valkey or Redis in which verifiers count limits together: redis://user@host:6379, rediss:// for TLS, several hosts with commas for a cluster (empty: each verifier counts for itself)")
 	flags.StringVar(&options.SharedLimits.PasswordFile, "limits-password-file", "", "file with the password for --limits-url; it is read again for each connection")
 	flags.DurationVar(&options.SharedLimits.Timeout, "limits-timeout", valkey.DefaultTimeout, "how long a request waits for --limits-url before --limits-outage decides")
@@ -127,6 +130,8 @@ func checkBounds(flags *pflag.FlagSet, o serve.Options) error {
 		return fmt.Errorf("--limits-timeout must be more than 0, for example 100ms; it is %s", o.SharedLimits.Timeout)
 	case o.SharedLimits.URL == "" && (flags.Changed("limits-password-file") || flags.Changed("limits-timeout") || flags.Changed("limits-outage")):
 		return errors.New("--limits-password-file, --limits-timeout and --limits-outage are about --limits-url: give that, too, or leave them out")
+	case o.Tracing.Endpoint == "" && flags.Changed("trace-sample-ratio"):
+		return errors.New("--trace-sample-ratio is about --otlp-endpoint: give that, too, or leave it out")
 	case o.UsageStore.URL == "" && flags.Changed("usage-password-file"):
 		return errors.New("--usage-password-file is about --usage-url: give that, too, or leave it out")
 	case o.UsageStore.URL == "" && o.UsageDB == "" && o.UsageJournal != "":

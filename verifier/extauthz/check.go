@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -25,6 +26,10 @@ func (s *Server) check(ctx context.Context, receive func(any) error) (any, error
 		s.metrics.malformed.Inc()
 		return nil, err
 	}
+	var span trace.Span
+	if s.tracer != nil {
+		ctx, span = s.begin(ctx)
+	}
 	defer s.inFlight.Add(-1)
 	full := s.inFlight.Add(1) > s.maxInFlight
 	message := messages.Pool.Get().(*[]byte)
@@ -36,6 +41,9 @@ func (s *Server) check(ctx context.Context, receive func(any) error) (any, error
 		s.safely(ctx, x)
 	}
 	*message = x.out.Bytes
+	if span != nil {
+		x.traced(span)
+	}
 	took := s.now().Sub(start)
 	s.metrics.answered(x.status, took)
 	if log := s.log.V(1); log.Enabled() {

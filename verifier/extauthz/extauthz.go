@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/claviger-dev/claviger/verifier"
@@ -42,6 +43,8 @@ type Options struct {
 	Log logr.Logger
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
+	// Tracer makes a span of each request; nil: there are none.
+	Tracer trace.Tracer
 	// Now is the clock; nil: the system's.
 	Now func() time.Time
 }
@@ -56,6 +59,7 @@ type Server struct {
 	tls      *tls.Config
 	log      logr.Logger
 	metrics  *metrics
+	tracer   trace.Tracer
 	now      func() time.Time
 
 	maxInFlight int64
@@ -72,7 +76,7 @@ const inFlightPerProcessor = 512
 func New(v *verifier.Verifier, o Options) (*Server, error) {
 	s := &Server{
 		verifier: v, ready: o.Ready, foreign: v.Foreign, proxies: presented.NewProxies(o.TrustedProxies), queryKey: o.QueryKey,
-		tls: o.TLS, log: o.Log, metrics: newMetrics(), now: o.Now, maxInFlight: int64(o.MaxInFlight),
+		tls: o.TLS, log: o.Log, metrics: newMetrics(), tracer: o.Tracer, now: o.Now, maxInFlight: int64(o.MaxInFlight),
 	}
 	if s.maxInFlight <= 0 {
 		s.maxInFlight = int64(inFlightPerProcessor * runtime.GOMAXPROCS(0))

@@ -1,11 +1,17 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/claviger-dev/claviger/internal/tracing"
 )
 
 // door answers one path.
@@ -33,18 +39,37 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		d = h.nowhere
 	}
+	var span trace.Span
+	if h.tracer != nil && !d.early {
+		var ctx context.Context
+		ctx, span = tracing.Begin(r.Context(), h.tracer, d.name, propagation.HeaderCarrier(r.Header))
+		r = r.WithContext(ctx)
+	}
 	x := newExchange(w, r)
 	h.safely(d, x)
 	if d.close != nil {
 		d.close(x)
 	}
 	x.write()
+	if span != nil {
+		x.traced(span)
+	}
 	took := h.now().Sub(start)
 	d.durations.answered(x.status, took)
 	if log := h.log.V(1); log.Enabled() {
 		log.Info("answered", "door", d.name, "status", x.status, "code", x.code, "requestId", x.requestID, "took", took)
 	}
 	x.release()
+}
+
+// traced ends a span. Whose key it was is told where the asker was told.
+func (x *exchange) traced(span trace.Span) {
+	key := &x.decision.Key
+	id := ""
+	if !key.ID.IsZero() {
+		id = key.ID.String()
+	}
+	tracing.Answered(span, x.status, x.code, x.requestID, id, key.Workspace)
 }
 
 // safely answers a panic with 500, and tells of it without its value: that may hold what the

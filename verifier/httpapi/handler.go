@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/internal/presented"
@@ -35,6 +36,8 @@ type Options struct {
 	Log         logr.Logger
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
+	// Tracer makes a span of each request; nil: there are none.
+	Tracer trace.Tracer
 	// Now is the clock; nil: the system's.
 	Now func() time.Time
 }
@@ -47,6 +50,7 @@ type handler struct {
 	log      logr.Logger
 	metrics  *metrics
 	gate     *gate
+	tracer   trace.Tracer
 	now      func() time.Time
 	doors    map[string]*door // by their path
 	nowhere  *door            // all other paths
@@ -56,7 +60,7 @@ type handler struct {
 func NewHandler(v *verifier.Verifier, o Options) (http.Handler, error) {
 	h := &handler{
 		verifier: v, ready: o.Ready, note: o.Note, bearer: bearer{proxies: presented.NewProxies(o.TrustedProxies), foreign: v.Foreign, parameter: o.QueryKey},
-		log: o.Log, metrics: newMetrics(), gate: newGate(o.MaxInFlight), now: o.Now,
+		log: o.Log, metrics: newMetrics(), gate: newGate(o.MaxInFlight), tracer: o.Tracer, now: o.Now,
 	}
 	if h.ready == nil {
 		h.ready = v.Ready

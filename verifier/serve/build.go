@@ -12,8 +12,10 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/claviger-dev/claviger/internal/applied"
+	"github.com/claviger-dev/claviger/internal/tracing"
 	"github.com/claviger-dev/claviger/verifier"
 	"github.com/claviger-dev/claviger/verifier/adminapi"
 	"github.com/claviger-dev/claviger/verifier/extauthz"
@@ -47,6 +49,12 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	p.verifier = decider
+	if o.Tracing.Endpoint != "" {
+		o.Tracing.Service, o.Tracing.Log = "claviger-verifier", o.Log.WithName("tracing")
+		if p.tracing, err = tracing.New(ctx, o.Tracing); err != nil {
+			return err
+		}
+	}
 	if err := p.buildDoors(o, decider, registry); err != nil {
 		return err
 	}
@@ -81,6 +89,7 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 		MaxInFlight:    o.MaxInFlight,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,
+		Tracer:         p.tracer(),
 	})
 	if err != nil {
 		return err
@@ -100,6 +109,14 @@ func (p *process) buildDoors(o Options, decider *verifier.Verifier, registry pro
 		return err
 	}
 	return p.buildHealth(o)
+}
+
+// tracer makes spans; nil: nobody wants them.
+func (p *process) tracer() trace.Tracer {
+	if p.tracing == nil {
+		return nil
+	}
+	return p.tracing
 }
 
 // ready says what is missing before questions can be asked and answered.
@@ -123,6 +140,7 @@ func (p *process) buildExtAuthz(o Options, decider *verifier.Verifier, registry 
 		TLS:            p.transport.config,
 		Log:            o.Log.WithName("doors"),
 		Registerer:     registry,
+		Tracer:         p.tracer(),
 	})
 	if err != nil {
 		return err

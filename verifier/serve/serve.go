@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/claviger-dev/claviger/internal/connlimit"
+	"github.com/claviger-dev/claviger/internal/tracing"
 	"github.com/claviger-dev/claviger/internal/usagerecorder"
 	"github.com/claviger-dev/claviger/internal/usagestore"
 	"github.com/claviger-dev/claviger/internal/usagestore/postgres"
@@ -77,6 +78,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may.
 	QueryKey string
+	// Tracing is where traces are sent; without an Endpoint they are not.
+	Tracing tracing.Options
 	// ShutdownTimeout is what requests get to end in.
 	ShutdownTimeout time.Duration
 	Log             logr.Logger
@@ -111,6 +114,8 @@ type process struct {
 	verifier *verifier.Verifier
 	doors    http.Handler
 	admin    *adminapi.Server // nil: there is no protected port
+
+	tracing *tracing.Tracing // nil: there is none
 
 	transport *transport
 	limiter   *connlimit.Limiter
@@ -157,6 +162,9 @@ func (p *process) run(ctx context.Context) error {
 	p.log.Info("Listening", listening...)
 	context.AfterFunc(open, func() { p.log.Info("Ending: answering what was asked, then storing what was counted") })
 	err := p.serveDoors(ctx, open, closeDoors)
+	if p.tracing != nil && p.tracing.Close() != nil {
+		p.log.Info("The last traces could not be sent")
+	}
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
