@@ -51,6 +51,8 @@ type Options struct {
 	Recorder Recorder
 	// Registerer gets the metrics; nil: they are kept from view.
 	Registerer prometheus.Registerer
+	// MetricsPerKey counts the requests of each key, in series of its own.
+	MetricsPerKey bool
 	// InvalidKeysPerMinute is how many keys that are not valid may come from one address, or
 	// from one /64 of IPv6, before they are answered RATE_LIMITED; zero is DefaultInvalidKeysPerMinute,
 	// less than zero is any number. Valid keys are never counted, nor held up.
@@ -79,6 +81,7 @@ type Verifier struct {
 	recorder Recorder
 	now      func() time.Time
 	metrics  *metrics
+	perKey   *keyMetrics     // nil: nobody wants them
 	keeper   *local.Keeper   // nil: what is used of the limits is kept in memory alone
 	keys     follower        // nil: somebody else keeps the index true
 	reports  *once.Table     // requests that were reported
@@ -119,9 +122,17 @@ func New(o Options) (*Verifier, error) {
 		}
 	}
 	v.metrics = newMetrics(v.index)
+	if o.MetricsPerKey {
+		v.perKey = &keyMetrics{known: v.Known}
+	}
 	if o.Registerer != nil {
 		if err := v.metrics.register(o.Registerer); err != nil {
 			return nil, err
+		}
+		if v.perKey != nil {
+			if err := o.Registerer.Register(v.perKey); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return v, nil
@@ -211,6 +222,9 @@ func (v *Verifier) decideKnown(ctx context.Context, d *Decision, r *Request, ent
 		v.recorder.Record(decided(code, r, entry, left.refusal, d))
 	}
 
+	if v.perKey != nil && counts {
+		v.perKey.count(entry.Key.ID, code)
+	}
 	d.answer(code)
 	if tellsIdentity(code) {
 		d.Key = identity(&entry.Record, r.Resource)

@@ -76,6 +76,7 @@ func verifierCommand() *cobra.Command {
 	flags.StringVar(&options.UsageStore.URL, "usage-url", "", "PostgreSQL in which verifiers count usage together, instead of in --usage-db: postgres://user@host:5432/database?sslmode=verify-full (empty: each verifier counts for itself)")
 	flags.StringVar(&options.UsageStore.PasswordFile, "usage-password-file", "", "file with the password for --usage-url; it is read again for each connection")
 	flags.StringVar(&options.UsageJournal, "usage-journal", "", "directory of this verifier's own for what is counted and not stored yet (empty: beside --usage-db, with the ending .pending)")
+	flags.BoolVar(&options.MetricsPerKey, "metrics-per-key", false, "count the requests of each key in a Prometheus series of its own, of up to 10,000 keys")
 	flags.StringVar(&options.Tracing.Endpoint, "otlp-endpoint", "", "collector that traces are sent to, by OTLP over gRPC: http://localhost:4317, or https:// for TLS (empty: there are no traces)")
 	flags.Float64Var(&options.Tracing.SampleRatio, "trace-sample-ratio", 0.01, "share of the traces that begin here which are sent, from 0 to 1; of those that began before, whoever began them decides")
 	flags.StringVar(&options.SharedLimits.URL, "limits-url", "", "Valkey or Redis in which verifiers count limits together: redis://user@host:6379, rediss:// for TLS, several hosts with commas for a cluster (empty: each verifier counts for itself)")

@@ -43,7 +43,7 @@ func (p *process) build(ctx context.Context, o Options) (err error) {
 	}
 	decider, err := verifier.New(verifier.Options{
 		Source: sourceOf(o), Recorder: recorder, Counts: p.counts(), Registerer: registry, Log: o.Log,
-		InvalidKeysPerMinute: o.InvalidKeysPerMinute, SharedLimits: sharedLimits(o),
+		InvalidKeysPerMinute: o.InvalidKeysPerMinute, MetricsPerKey: o.MetricsPerKey, SharedLimits: sharedLimits(o),
 	})
 	if err != nil {
 		return err

@@ -78,6 +78,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// QueryKey is the parameter of the client's URL that may hold a key; empty: none may.
 	QueryKey string
+	// MetricsPerKey counts the requests of each key, in series of its own.
+	MetricsPerKey bool
 	// Tracing is where traces are sent; without an Endpoint they are not.
 	Tracing tracing.Options
 	// ShutdownTimeout is what requests get to end in.
