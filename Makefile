@@ -35,6 +35,7 @@ test: control-plane gateways redis postgres jq binary ## Run every test, on a re
 		CLAVIGER_GATEWAYS="$$(hack/gateways/build.sh 2>/dev/null)" \
 		CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
 		CLAVIGER_POSTGRES="$$(hack/postgres/build.sh 2>/dev/null)" \
+		CLAVIGER_PROMETHEUS="$$(hack/prometheus/build.sh 2>/dev/null)" \
 		CLAVIGER_JQ="$$(hack/jq/build.sh 2>/dev/null)" \
 		go test $(RACE_FLAG) -timeout 20m $(TESTFLAGS) ./...
 
