@@ -93,7 +93,7 @@ func (b *bench) ingest(store usagestore.Writer, dir string) (float64, error) {
 		}
 		recorded += 500
 		time.Sleep(time.Millisecond)      // as many in a second as no verifier decides, and no more than the queue bears
-		for waiting(registry) > 150_000 { // what comes faster would only wait on the disk
+		for waiting(registry) > 250_000 { // what comes faster would only wait on the disk
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

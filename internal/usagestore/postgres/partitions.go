@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -72,13 +73,16 @@ func (a *addition) copyLines(ctx context.Context, lines []usage.Event) error {
 		return nil
 	}
 	// The lines of a key lie beside each other in the index: so a batch goes into fewer places of that.
-	lines = slices.Clone(lines)
-	slices.SortStableFunc(lines, func(a, b usage.Event) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	order := make([]int, len(lines))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(lines[a].Key[:], lines[b].Key[:]), cmp.Compare(a, b)) })
 	// Most lines of a batch are of few series: those are found in a fraction of the time that a hash takes.
 	rows := map[usage.Series]int64{}
 	keys := map[[16]byte]int64{}
 	_, err := a.CopyFrom(ctx, pgx.Identifier{"log"}, lineColumns, pgx.CopyFromSlice(len(lines), func(i int) ([]any, error) {
-		e := &lines[i]
+		e := &lines[order[i]]
 		series := usage.SeriesOf(e)
 		row, ok := rows[series]
 		if !ok {
