@@ -48,8 +48,10 @@ type Options struct {
 }
 
 const (
-	// So many questions are answered at once: each may keep a processor busy, which decisions need.
-	atOnce = 4
+	// So many questions are answered at once: each may keep a processor busy, which decisions need. Exports, which
+	// take their time, have places of their own.
+	atOnce        = 4
+	exportsAtOnce = 2
 	// What a question gets, and what an export does.
 	patience       = 10 * time.Second
 	exportPatience = 10 * time.Minute
@@ -61,12 +63,13 @@ type handler struct {
 	Options
 	proxies presented.Proxies
 	places  chan struct{}
+	exports chan struct{}
 	seconds *prometheus.HistogramVec
 }
 
 // New makes the handler of all paths that begin with KeysPath or WorkspacePath.
 func New(o Options) (http.Handler, error) {
-	h := &handler{Options: o, proxies: presented.NewProxies(o.TrustedProxies), places: make(chan struct{}, atOnce)}
+	h := &handler{Options: o, proxies: presented.NewProxies(o.TrustedProxies), places: make(chan struct{}, atOnce), exports: make(chan struct{}, exportsAtOnce)}
 	h.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "claviger_analytics_duration_seconds",
 		Help:    "How long questions about usage took, by route and by the status of the answer.",
@@ -114,9 +117,13 @@ func (h *handler) safely(a *answer, r *http.Request, route *string) (err error) 
 	if h.Ready() != nil {
 		return &problem{status: http.StatusServiceUnavailable, code: "NOT_READY", text: "The verifier is not ready yet. Please try again."}
 	}
+	places := h.places
+	if found.export {
+		places = h.exports
+	}
 	select {
-	case h.places <- struct{}{}:
-		defer func() { <-h.places }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
 		return &problem{status: http.StatusServiceUnavailable, code: "OVERLOADED", text: "Too many questions are asked at once. Please try again."}
 	}

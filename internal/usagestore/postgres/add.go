@@ -38,6 +38,9 @@ func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
 		s.keys.keep(a.keys)
 		s.series.keep(a.series)
 	}
+	if noPartition(err) {
+		s.partitions.Clear() // another verifier has dropped one, which is made anew with the next try
+	}
 	return err
 }
 

@@ -25,7 +25,10 @@ func (s *Store) explain(err error) error {
 	}
 	var connecting *pgconn.ConnectError
 	var network net.Error
+	var password passwordError
 	switch {
+	case errors.As(err, &password):
+		return password
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the usage database does not answer in time; it is tried again (%w)", context.DeadlineExceeded)
 	case errors.Is(err, context.Canceled):
@@ -37,6 +40,15 @@ func (s *Store) explain(err error) error {
 	}
 	return fmt.Errorf("usage database: %w", err)
 }
+
+// passwordError is that there is no password to connect with.
+type passwordError struct{ error }
+
+func (e passwordError) Error() string {
+	return fmt.Sprintf("--usage-password-file cannot be read: %v", e.error)
+}
+
+func (e passwordError) Unwrap() error { return e.error }
 
 // kindOf is what failed in connecting, without the names of anything.
 func kindOf(err error) string {
@@ -51,9 +63,16 @@ func kindOf(err error) string {
 	return "it does not speak as expected"
 }
 
+// told is an answer of the server, in its own words. Its details may have a row in them, and are left out.
+type told struct{ *pgconn.PgError }
+
+func (t *told) Error() string { return fmt.Sprintf("%s (SQLSTATE %s)", t.Message, t.Code) }
+
+func (t *told) Unwrap() error { return t.PgError }
+
 // explainAnswer explains what the server said, by its SQLSTATE (PostgreSQL's manual, appendix A).
 func explainAnswer(e *pgconn.PgError) error {
-	what := fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)
+	what := &told{e}
 	if len(e.Code) != 5 {
 		return fmt.Errorf("usage database: %w", what)
 	}

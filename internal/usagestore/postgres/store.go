@@ -69,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
 			password, err := os.ReadFile(o.PasswordFile)
 			if err != nil {
-				return fmt.Errorf("--usage-password-file cannot be read: %w", err)
+				return passwordError{err}
 			}
 			c.Password = strings.TrimRight(string(password), "\r\n")
 			return nil

@@ -31,7 +31,8 @@ type Store struct {
 	keys   known[keyid.ID]
 }
 
-const readers = 4
+// Questions and exports that are answered at once, and the feeds.
+const readers = 8
 
 // Open opens the database at path and makes or upgrades it as needed. The error says what
 // to do about it.
