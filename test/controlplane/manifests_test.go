@@ -41,6 +41,23 @@ func TestTheCertManagerOverlayUsesCertManager(t *testing.T) {
 	}
 }
 
+func TestTheOverlaysRender(t *testing.T) {
+	for dir, wanted := range map[string][]string{
+		"config/overlays/postgres": {"replicas: 2", "--usage-url=postgres://", "--usage-password-file=/var/run/secrets/claviger.dev/usage/password", "secretName: claviger-usage", "--usage-db=/var/lib/claviger/usage.db"},
+		"config/monitoring":        {"kind: ServiceMonitor", "kind: PrometheusRule", "name: claviger-dashboard", `grafana_dashboard: "1"`},
+	} {
+		rendered, err := plane.RunKubectl(t.Context(), nil, "kustomize", dir)
+		if err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+		for _, want := range wanted {
+			if !strings.Contains(string(rendered), want) {
+				t.Errorf("%s: %q is missing", dir, want)
+			}
+		}
+	}
+}
+
 // The webhook is configured and nobody answers: as while the operator is down.
 func TestStoppingNeverWaitsForTheWebhook(t *testing.T) {
 	objects := `

@@ -69,6 +69,7 @@ func TestUsage(t *testing.T) {
 		m := meter(t, s)
 		for name, test := range map[string]func(*testing.T, *metered){
 			"P1": testP1Workspace, "P4": testP4Discovery, "P6": testP6Dates, "P7": testP7Analytics, "P8": testP8OneSubject, "P11": testP11Times,
+			"people": testPeople,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, m) })
 		}
@@ -216,5 +217,44 @@ func testP11Times(t *testing.T, m *metered) {
 	}
 	if m.ask(t, between(hour.AddDate(0, 0, -2), hour.AddDate(0, 0, -1)), &got); got.SpendMicrocents != 0 {
 		t.Errorf("the day before: %+v", got)
+	}
+}
+
+// Whom Kubernetes lets get the ApiKey or the Workspace may ask as well, with a token of theirs.
+func testPeople(t *testing.T, m *metered) {
+	namespace, _, _ := strings.Cut(m.workspace, "/")
+	token := func(account string) string {
+		t.Helper()
+		m.Kubectl(t, "create", "serviceaccount", account, "-n", namespace)
+		return strings.TrimSpace(m.Kubectl(t, "create", "token", account, "-n", namespace))
+	}
+	viewer, stranger, ofOneKey := token("viewer"), token("stranger"), token("of-one-key")
+	m.Kubectl(t, "create", "rolebinding", "viewer", "-n", namespace, "--clusterrole=view", "--serviceaccount="+namespace+":viewer")
+	m.Kubectl(t, "create", "role", "of-one-key", "-n", namespace, "--verb=get", "--resource=apikeys.keys.claviger.dev", "--resource-name=agent")
+	m.Kubectl(t, "create", "rolebinding", "of-one-key", "-n", namespace, "--role=of-one-key", "--serviceaccount="+namespace+":of-one-key")
+	agent, member := "/v1/api-keys/"+m.agent.Key.ID+"/usage", "/v1/api-keys/"+m.member.Key.ID+"/usage"
+	const overview = "/v1/analytics/overview"
+	stack.Eventually(t, func() string { // a denial is remembered for half a minute
+		if status, body := m.refusal(t, agent, "Authorization", "Bearer "+viewer); status != 200 {
+			return fmt.Sprintf("a viewer is answered %d %s", status, body)
+		}
+		return ""
+	})
+	for name, test := range map[string]struct {
+		token, path string
+		want        int
+	}{
+		"a viewer, about another key":     {viewer, member, 200},
+		"a viewer, about the workspace":   {viewer, overview, 200},
+		"of one key, about that":          {ofOneKey, agent, 200},
+		"of one key, about another":       {ofOneKey, member, 404},
+		"of one key, about the workspace": {ofOneKey, overview, 404},
+		"a stranger, about a key":         {stranger, agent, 404},
+		"a stranger, about the workspace": {stranger, overview, 404},
+		"nobody's token":                  {"eyJhbGciOiJub25lIn0.e30.x", overview, 401},
+	} {
+		if status, body := m.refusal(t, test.path, "Authorization", "Bearer "+test.token, "X-Workspace-Id", m.workspace); status != test.want {
+			t.Errorf("%s: %d %s, want %d", name, status, body, test.want)
+		}
 	}
 }
