@@ -30,7 +30,7 @@ run: build ## Run all of Claviger on this machine; ARGS=--help lists flags
 	@exec bin/local $(ARGS)
 
 .PHONY: test
-test: control-plane gateways redis postgres jq binary ## Run every test, on a real control plane; RACE=1 with the race detector
+test: control-plane gateways redis postgres prometheus jq binary ## Run every test, on a real control plane; RACE=1 with the race detector
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" CLAVIGER_BINARY="$(CURDIR)/$(BINARY)" \
 		CLAVIGER_GATEWAYS="$$(hack/gateways/build.sh 2>/dev/null)" \
 		CLAVIGER_REDIS="$$(hack/redis/build.sh 2>/dev/null)" \
@@ -93,6 +93,10 @@ redis: ## Get Valkey or Redis for test and bench, where it can be had
 .PHONY: postgres
 postgres: ## Get PostgreSQL for test and bench, where it can be had
 	@hack/postgres/build.sh >/dev/null
+
+.PHONY: prometheus
+prometheus: ## Get promtool for test, where it can be had
+	@hack/prometheus/build.sh >/dev/null
 
 .PHONY: jq
 jq: ## Get jq for test, where it can be had
