@@ -55,7 +55,6 @@ type verifier struct {
 	binary, dir, url string
 	arguments        []string
 	client           *http.Client
-	keyID            string
 }
 
 func start(t *testing.T, arguments ...string) *verifier {
