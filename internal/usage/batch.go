@@ -1,5 +1,7 @@
 package usage
 
+import "slices"
+
 // Batch is what is stored at once, wholly or not at all.
 type Batch struct {
 	// Writer is whoever counted it, by a name of its own, and First to Last are the numbers that it gave to
@@ -10,7 +12,7 @@ type Batch struct {
 	// Rollup counts decisions.
 	Rollup *Rollup
 	// Lines are those decisions among them that are for the request log.
-	Lines []Event
+	Lines []Line
 	// Reports are outcomes. They are in no roll-up yet: whether one was reported before, to this verifier
 	// or another, only the store knows.
 	Reports []Event
@@ -35,22 +37,26 @@ func (b *Batch) Merge(next *Batch) {
 	b.Reports = append(b.Reports, next.Reports...)
 }
 
+// Add counts a decision, with a line where it is to have one. Bound is as in Rollup.AddBounded.
+func (b *Batch) Add(e *Event, bound func(*Event)) {
+	c := b.Rollup.AddBounded(e, bound)
+	if e.KeepLine > 0 {
+		b.Lines = append(b.Lines, lineOf(e, c))
+	}
+}
+
 // Settle is the roll-up and the lines with those of the reports that are new, by their places. The batch
 // itself stays as it is, as storing it may have to be tried again.
-func (b *Batch) Settle(isNew func(report int) bool) (*Rollup, []Event) {
+func (b *Batch) Settle(isNew func(report int) bool) (*Rollup, []Line) {
 	if len(b.Reports) == 0 {
 		return b.Rollup, b.Lines
 	}
-	rollup, lines := NewRollup(), append([]Event(nil), b.Lines...)
-	rollup.Merge(b.Rollup)
+	settled := Batch{Rollup: NewRollup(), Lines: slices.Clone(b.Lines)}
+	settled.Rollup.Merge(b.Rollup)
 	for i := range b.Reports {
-		if !isNew(i) {
-			continue
-		}
-		rollup.Add(&b.Reports[i])
-		if b.Reports[i].KeepLine > 0 {
-			lines = append(lines, b.Reports[i])
+		if isNew(i) {
+			settled.Add(&b.Reports[i], nil)
 		}
 	}
-	return rollup, lines
+	return settled.Rollup, settled.Lines
 }

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"iter"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
@@ -48,54 +49,78 @@ func floor(at, length int64) int64 {
 	return at - rest
 }
 
-// Rollup counts events by series and hour, and what limits refused. It is not safe for
+// Rollup counts events by key, series and hour, and what limits refused. It is not safe for
 // concurrent use.
 type Rollup struct {
-	Buckets map[Bucket]Measures
-	Last    map[keyid.ID]Last
+	Keys    map[keyid.ID]*Use
 	Refused map[Pair]Refused
 }
 
 // NewRollup makes an empty roll-up.
 func NewRollup() *Rollup {
-	return &Rollup{Buckets: make(map[Bucket]Measures), Last: make(map[keyid.ID]Last), Refused: make(map[Pair]Refused)}
+	return &Rollup{Keys: make(map[keyid.ID]*Use), Refused: make(map[Pair]Refused)}
 }
 
 // Empty says whether nothing was counted.
-func (r *Rollup) Empty() bool { return len(r.Buckets) == 0 }
+func (r *Rollup) Empty() bool { return len(r.Keys) == 0 }
+
+// All are the counts of all keys, in no order.
+func (r *Rollup) All() iter.Seq[*Count] {
+	return func(yield func(*Count) bool) {
+		for _, use := range r.Keys {
+			for _, c := range use.Counts {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Events is how many were counted.
 func (r *Rollup) Events() (sum int64) {
-	for _, m := range r.Buckets {
-		sum += m.Count
+	for c := range r.All() {
+		sum += c.Count
 	}
 	return sum
 }
 
-// Add counts an event.
-func (r *Rollup) Add(e *Event) {
-	r.AddMeasures(Bucket{SeriesOf(e), BucketStart(e)}, MeasuresOf(e))
-	last := LastOf(e)
-	r.AddLast(e.Key, &last)
-	e.EachRefused(func(limit string, refused Refused) { r.AddRefused(Pair{limit, e.Key}, &refused) })
-}
-
-// AddMeasures counts several events of one bucket. Of all events that are counted so, AddLast and
-// AddRefused must be told what they tell.
-func (r *Rollup) AddMeasures(bucket Bucket, measures Measures) {
-	sum := r.Buckets[bucket]
-	sum.Add(measures)
-	r.Buckets[bucket] = sum
-}
-
-// AddLast takes note of how a key was used last.
-func (r *Rollup) AddLast(key keyid.ID, last *Last) {
-	known, ok := r.Last[key]
-	if !ok {
-		known = *last
+// Lines is how many lines it has: buckets that something was counted in.
+func (r *Rollup) Lines() (sum int) {
+	for _, use := range r.Keys {
+		sum += len(use.Counts)
 	}
-	known.Merge(last)
-	r.Last[key] = known
+	return sum
+}
+
+// Add counts an event, and returns where.
+func (r *Rollup) Add(e *Event) *Count { return r.AddBounded(e, nil) }
+
+// AddBounded is Add with a function that may change what the event is told apart by, where it would be the first one
+// of its bucket.
+func (r *Rollup) AddBounded(e *Event, bound func(*Event)) *Count {
+	use := r.Keys[e.Key]
+	if use == nil {
+		use = &Use{Last: LastOf(e)}
+		r.Keys[e.Key] = use
+	} else {
+		last := LastOf(e)
+		use.Last.Merge(&last)
+	}
+	start := BucketStart(e)
+	c := use.find(start, &e.Attribution, &e.Details)
+	if c == nil && bound != nil {
+		bound(e)
+		c = use.find(start, &e.Attribution, &e.Details)
+	}
+	if c == nil {
+		c = use.begin(&Bucket{SeriesOf(e), start})
+	}
+	c.Add(MeasuresOf(e))
+	if e.Refusal != nil {
+		e.EachRefused(func(limit string, refused Refused) { r.AddRefused(Pair{limit, e.Key}, &refused) })
+	}
+	return c
 }
 
 // AddRefused counts what a limit refused a key.
@@ -105,13 +130,14 @@ func (r *Rollup) AddRefused(pair Pair, refused *Refused) {
 	r.Refused[pair] = known
 }
 
-// Merge counts all that another roll-up counted. The order of merging makes no difference.
+// Merge counts all that another roll-up counted, which stays as it is. The order of merging makes no difference.
 func (r *Rollup) Merge(other *Rollup) {
-	for bucket, measures := range other.Buckets {
-		r.AddMeasures(bucket, measures)
-	}
-	for key, last := range other.Last {
-		r.AddLast(key, &last)
+	for key, theirs := range other.Keys {
+		if ours := r.Keys[key]; ours != nil {
+			ours.merge(theirs)
+		} else {
+			r.Keys[key] = theirs.clone()
+		}
 	}
 	for pair, refused := range other.Refused {
 		r.AddRefused(pair, &refused)

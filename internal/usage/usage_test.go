@@ -2,6 +2,7 @@ package usage
 
 import (
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,6 +26,23 @@ func denied(code string) Details {
 	return Details{Status: Denied, Error: code}
 }
 
+// counted is all that was counted, by bucket.
+func counted(r *Rollup) map[Bucket]Measures {
+	counts := map[Bucket]Measures{}
+	for c := range r.All() {
+		counts[c.Bucket] = c.Measures
+	}
+	return counts
+}
+
+func lasts(r *Rollup) map[keyid.ID]Last {
+	all := map[keyid.ID]Last{}
+	for key, use := range r.Keys {
+		all[key] = use.Last
+	}
+	return all
+}
+
 func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 	r := NewRollup()
 	r.Add(&Event{Key: a, Attribution: of("w"), At: start, Remaining: 9, ResetAt: start})
@@ -40,10 +58,10 @@ func TestRollupCountsByKeyHourAndDecision(t *testing.T) {
 		{Series{a, of("w"), Details{}}, april}:              {Count: 1},
 		{Series{b, of("w"), Details{}}, march}:              {Count: 1},
 	}
-	if !reflect.DeepEqual(r.Buckets, want) {
-		t.Errorf("got %v, want %v", r.Buckets, want)
+	if got := counted(r); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
-	if last := r.Last[a]; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit || last.BudgetRemaining != 7 || !last.BudgetResetAt.Equal(start) {
+	if last := r.Keys[a].Last; !last.UsedAt.Equal(start.Add(time.Minute)) || last.Remaining != NoLimit || last.BudgetRemaining != 7 || !last.BudgetResetAt.Equal(start) {
 		t.Errorf("last of a: %+v", last)
 	}
 	if len(r.Refused) != 0 {
@@ -108,10 +126,10 @@ func TestAnAllowedRequestIsNoted(t *testing.T) {
 		r.Add(&Event{Key: a, At: start.Add(time.Duration(seconds) * time.Second), Details: denied(code)})
 	}
 	r.Add(&Event{Key: b, At: start, Details: denied("KEY_EXPIRED")})
-	if last := r.Last[a]; !last.PassedAt.Equal(start.Add(time.Second)) || !last.UsedAt.Equal(start.Add(2*time.Second)) {
+	if last := r.Keys[a].Last; !last.PassedAt.Equal(start.Add(time.Second)) || !last.UsedAt.Equal(start.Add(2*time.Second)) {
 		t.Errorf("a passed at %v and was used at %v", last.PassedAt, last.UsedAt)
 	}
-	if last := r.Last[b]; !last.PassedAt.IsZero() {
+	if last := r.Keys[b].Last; !last.PassedAt.IsZero() {
 		t.Errorf("b passed at %v", last.PassedAt)
 	}
 }
@@ -120,19 +138,31 @@ func TestAnAllowedRequestIsNoted(t *testing.T) {
 // counts are the same: a failed flush may be merged into a later one.
 func TestMergingInAnyOrderCountsTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		events := rapid.SliceOf(rapid.Custom(drawEvent)).Draw(t, "events")
+		events := rapid.SliceOfN(rapid.Custom(drawEvent), 0, 100).Draw(t, "events")
 		parts := []*Rollup{NewRollup(), NewRollup(), NewRollup()}
 		whole := NewRollup()
 		for _, e := range events {
 			whole.Add(&e)
 			parts[rapid.IntRange(0, 2).Draw(t, "part")].Add(&e)
 		}
+		before := counted(parts[0])
+		defer func() {
+			if !reflect.DeepEqual(counted(parts[0]), before) {
+				t.Fatal("what was merged has changed")
+			}
+		}()
 		merged := NewRollup()
 		for _, part := range rapid.Permutation(parts).Draw(t, "order") {
 			merged.Merge(part)
 		}
-		if !reflect.DeepEqual(merged, whole) {
-			t.Fatalf("merged %v, whole %v", merged, whole)
+		if !reflect.DeepEqual(counted(merged), counted(whole)) || merged.Lines() != whole.Lines() {
+			t.Fatalf("merged %v, whole %v", counted(merged), counted(whole))
+		}
+		if !reflect.DeepEqual(lasts(merged), lasts(whole)) {
+			t.Fatalf("merged %v, whole %v", lasts(merged), lasts(whole))
+		}
+		if !reflect.DeepEqual(merged.Refused, whole.Refused) {
+			t.Fatalf("merged %v, whole %v", merged.Refused, whole.Refused)
 		}
 		if whole.Empty() != (len(events) == 0) {
 			t.Fatal("emptiness is wrong")
@@ -146,7 +176,7 @@ func drawLast(t *rapid.T) Last {
 		e.Key = a
 		r.Add(&e)
 	}
-	return r.Last[a]
+	return r.Keys[a].Last
 }
 
 func TestMergingWhatIsKnownOfAKeyIsOrderlessAndHarmless(t *testing.T) {
@@ -174,7 +204,7 @@ func TestTheNewestTwoGenerationsAreKnownWithTheirLastUse(t *testing.T) {
 	for _, used := range []Generation{{2, at(5)}, {1, at(1)}, {0, at(9)}, {3, at(2)}, {2, at(7)}, {2, at(6)}, {1, at(8)}} {
 		r.Add(&Event{Key: a, Generation: used.Number, At: used.UsedAt})
 	}
-	if got, want := r.Last[a].Generations, (Generations{{3, at(2)}, {2, at(7)}}); got != want {
+	if got, want := r.Keys[a].Last.Generations, (Generations{{3, at(2)}, {2, at(7)}}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
@@ -196,8 +226,11 @@ func drawEvent(t *rapid.T) Event {
 		BudgetRemaining: rapid.Int64Range(-1, 1).Draw(t, "budget remaining"),
 		BudgetResetAt:   drawTime("budget reset"),
 	}
+	if rapid.Bool().Draw(t, "labelled") {
+		e.Domain = strconv.Itoa(rapid.IntRange(0, 2*few).Draw(t, "domain"))
+	}
 	if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
-		e.Details = Details{Status: rapid.SampledFrom([]Status{Succeeded, Failed, Reported}).Draw(t, "outcome")}
+		e.Details = Details{Domain: e.Domain, Status: rapid.SampledFrom([]Status{Succeeded, Failed, Reported}).Draw(t, "outcome")}
 		return e
 	}
 	if rapid.Bool().Draw(t, "refused") {

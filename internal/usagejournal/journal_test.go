@@ -57,9 +57,12 @@ func drawBatch(t *rapid.T, writer string, number int64) *usage.Batch {
 		if rapid.Bool().Draw(t, "refused") {
 			e.Refusal = &usage.Refusal{By: "l", Until: start, Shadows: []string{"m"}}
 		}
-		b.Rollup.Add(&e)
+		b.Add(&e, nil)
 	}
-	b.Lines = rapid.SliceOfN(rapid.Custom(drawEvent), 0, 5).Draw(t, "lines")
+	if rapid.Bool().Draw(t, "a line of what was counted elsewhere") {
+		elsewhere := drawBatch(t, writer, number)
+		b.Lines = append(b.Lines, elsewhere.Lines...)
+	}
 	b.Reports = rapid.SliceOfN(rapid.Custom(drawEvent), 0, 5).Draw(t, "reports")
 	return b
 }
@@ -96,7 +99,7 @@ func TestWhatIsSealedIsRead(t *testing.T) {
 
 func same(a, b *usage.Batch) bool {
 	return a.Writer == b.Writer && a.First == b.First && a.Last == b.Last && reflect.DeepEqual(a.Rollup, b.Rollup) &&
-		slices.Equal(a.Lines, b.Lines) && slices.Equal(a.Reports, b.Reports)
+		slices.EqualFunc(a.Lines, b.Lines, func(a, b usage.Line) bool { return reflect.DeepEqual(a, b) }) && slices.Equal(a.Reports, b.Reports)
 }
 
 // However much of it a kill has cut off, what was reported before is there.
@@ -207,7 +210,7 @@ func TestAReportThatTheDiskDoesNotTakeIsWrittenWithItsBatch(t *testing.T) {
 func FuzzReadBatch(f *testing.F) {
 	w := writer(append(slices.Clone(magic), make([]byte, frameHead)...))
 	b := usage.NewBatch("w", 1)
-	b.Rollup.Add(&usage.Event{At: start, Attribution: usage.Attribution{Workspace: "a/b"}})
+	b.Add(&usage.Event{At: start, Attribution: usage.Attribution{Workspace: "a/b"}, KeepLine: time.Hour}, nil)
 	batch(w, b)
 	w.length(0)
 	f.Add(w.out[len(magic)+frameHead:])

@@ -12,13 +12,13 @@ func event(w *wire, e *usage.Event) {
 	number(w, &e.Generation)
 	attribution(w, &e.Attribution)
 	details(w, &e.Details)
-	w.text(&e.RequestID)
+	w.unique(&e.RequestID)
 	w.time(&e.At)
 	w.time(&e.PeriodStart)
 	w.flag(&e.Quarters)
-	number(w, (*int64)(&e.KeepLine))
+	number(w, &e.KeepLine)
 	number(w, &e.SpendMicrocents)
-	number(w, (*int64)(&e.Latency))
+	number(w, &e.Latency)
 	number(w, &e.Bytes)
 	number(w, &e.HTTPStatus)
 	// What was left of limits, and which refused, is in the roll-up.
@@ -27,13 +27,20 @@ func event(w *wire, e *usage.Event) {
 	}
 }
 
+// attribution is mostly the one before, of the same key.
 func attribution(w *wire, a *usage.Attribution) {
+	same := *a == w.attribution
+	if w.flag(&same); same {
+		*a = w.attribution
+		return
+	}
 	w.text(&a.Workspace)
 	w.text(&a.ServiceAccount)
 	w.text(&a.EntityKind)
 	w.text(&a.EntityID)
 	w.text(&a.Department)
 	w.text(&a.Environment)
+	w.attribution = *a
 }
 
 func details(w *wire, d *usage.Details) {
@@ -44,20 +51,42 @@ func details(w *wire, d *usage.Details) {
 	w.text(&d.Resource)
 }
 
-func bucket(w *wire, b *usage.Bucket, m *usage.Measures) {
-	w.key(&b.Key)
-	attribution(w, &b.Attribution)
-	details(w, &b.Details)
-	number(w, &b.Start)
-	number(w, &m.Count)
-	number(w, &m.SpendMicrocents)
-	number(w, &m.LatencyMicros)
-	number(w, &m.Timed)
-	number(w, &m.Bytes)
+// use is what was counted of a key.
+func use(w *wire, key *keyid.ID, of **usage.Use) {
+	if w.reading {
+		*of = &usage.Use{}
+	}
+	u := *of
+	w.key(key)
+	last(w, &u.Last)
+	length := w.length(len(u.Counts))
+	for i := 0; i < length && w.err == nil; i++ {
+		if w.reading {
+			var c usage.Count
+			c.Key = *key
+			count(w, &c)
+			known := u.At(&c.Bucket)
+			known.Add(c.Measures)
+			w.series(&known.Series)
+			continue
+		}
+		count(w, u.Counts[i])
+		w.series(&u.Counts[i].Series)
+	}
 }
 
-func last(w *wire, key *keyid.ID, l *usage.Last) {
-	w.key(key)
+func count(w *wire, c *usage.Count) {
+	attribution(w, &c.Attribution)
+	details(w, &c.Details)
+	number(w, &c.Start)
+	number(w, &c.Count)
+	number(w, &c.SpendMicrocents)
+	number(w, &c.LatencyMicros)
+	number(w, &c.Timed)
+	number(w, &c.Bytes)
+}
+
+func last(w *wire, l *usage.Last) {
 	attribution(w, &l.Attribution)
 	for _, at := range []*time.Time{&l.PeriodStart, &l.UsedAt, &l.ResetAt, &l.BudgetResetAt, &l.PassedAt} {
 		w.time(at)
@@ -80,20 +109,31 @@ func refused(w *wire, p *usage.Pair, r *usage.Refused) {
 	w.text(&r.Code)
 }
 
+// line names its series by the number that that has in the batch.
+func line(w *wire, l *usage.Line) {
+	w.seriesNumber(&l.Series)
+	w.unique(&l.RequestID)
+	w.time(&l.At)
+	number(w, &l.Keep)
+	number(w, &l.SpendMicrocents)
+	number(w, &l.Latency)
+	number(w, &l.Bytes)
+	number(w, &l.HTTPStatus)
+}
+
 // batch reads or writes all but the reports, which have files of their own.
 func batch(w *wire, b *usage.Batch) {
-	each(w, b.Rollup.Buckets, bucket)
-	each(w, b.Rollup.Last, last)
+	each(w, b.Rollup.Keys, use)
 	each(w, b.Rollup.Refused, refused)
 	length := w.length(len(b.Lines))
 	if w.reading {
-		b.Lines = make([]usage.Event, 0, min(length, 1<<16))
+		b.Lines = make([]usage.Line, 0, min(length, 1<<16))
 	}
 	for i := 0; i < length && w.err == nil; i++ {
 		if w.reading {
-			b.Lines = append(b.Lines, usage.Event{})
+			b.Lines = append(b.Lines, usage.Line{})
 		}
-		event(w, &b.Lines[i])
+		line(w, &b.Lines[i])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyid"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
 // wire reads or writes values, one after the other, so that what is written and what is read is said once,
@@ -16,12 +17,18 @@ type wire struct {
 	reading bool
 	numbers map[string]uint64 // of texts that were written, from 1
 	texts   []string          // that were read
-	err     error
+	// of series likewise
+	seriesNumbers map[*usage.Series]int64
+	seriesRead    []*usage.Series
+	attribution   usage.Attribution // the one before
+	err           error
 }
 
 var errCutOff = errors.New("it ends in the middle, or is damaged")
 
-func writer(out []byte) *wire { return &wire{out: out, numbers: map[string]uint64{}} }
+func writer(out []byte) *wire {
+	return &wire{out: out, numbers: map[string]uint64{}, seriesNumbers: map[*usage.Series]int64{}}
+}
 
 func reader(in []byte) *wire { return &wire{in: in, reading: true} }
 
@@ -56,25 +63,35 @@ func (w *wire) text(s *string) {
 			return
 		}
 		w.numbers[*s] = uint64(len(w.numbers) + 1)
-		w.out = binary.AppendUvarint(append(w.out, 0), uint64(len(*s)))
-		w.out = append(w.out, *s...)
+		w.out = append(w.out, 0)
+		w.unique(s)
 		return
 	}
 	switch n := w.unsigned(); {
 	case w.err != nil:
 	case n == 0:
-		length := w.unsigned()
-		if length > uint64(len(w.in)) {
-			w.fail()
-			return
-		}
-		*s = string(w.in[:length])
-		w.in, w.texts = w.in[length:], append(w.texts, *s)
+		w.unique(s)
+		w.texts = append(w.texts, *s)
 	case n > uint64(len(w.texts)):
 		w.fail()
 	default:
 		*s = w.texts[n-1]
 	}
+}
+
+// unique is a text that does not come again.
+func (w *wire) unique(s *string) {
+	if !w.reading {
+		w.out = append(binary.AppendUvarint(w.out, uint64(len(*s))), *s...)
+		return
+	}
+	length := w.unsigned()
+	if length > uint64(len(w.in)) {
+		w.fail()
+		return
+	}
+	*s = string(w.in[:length])
+	w.in = w.in[length:]
 }
 
 func (w *wire) unsigned() uint64 {
@@ -117,6 +134,37 @@ func (w *wire) key(id *keyid.ID) {
 		return
 	}
 	w.in = w.in[copy(id[:], w.in):]
+}
+
+// series gives a series that was written or read the next number.
+func (w *wire) series(s *usage.Series) {
+	if w.reading {
+		w.seriesRead = append(w.seriesRead, s)
+		return
+	}
+	w.seriesNumbers[s] = int64(len(w.seriesNumbers) + 1)
+}
+
+// seriesNumber is the number of a series; zero, and the series after that: it has none yet.
+func (w *wire) seriesNumber(s **usage.Series) {
+	n := w.seriesNumbers[*s]
+	w.number(&n)
+	switch {
+	case w.err != nil:
+	case n == 0:
+		if w.reading {
+			*s = &usage.Series{}
+		}
+		w.key(&(*s).Key)
+		attribution(w, &(*s).Attribution)
+		details(w, &(*s).Details)
+		w.series(*s)
+	case !w.reading:
+	case n < 0 || n > int64(len(w.seriesRead)):
+		w.fail()
+	default:
+		*s = w.seriesRead[n-1]
+	}
 }
 
 // fail ends reading: everything that follows is zero.

@@ -40,7 +40,8 @@ func someEvents() []usage.Event {
 // What an event costs on its way, without waiting for others: for the request that pushes it, and
 // for the collector.
 func BenchmarkAnEventThatIs(b *testing.B) {
-	q, t, into := newQueue(queueSize), newTallies(), usage.NewRollup()
+	q, bounds, into := newQueue(ringSize, queueSize), newBounds(), usage.NewBatch("", 0)
+	hold := bounds.hold
 	events, refused := someEvents(), someEvents()
 	for i := range refused {
 		refused[i].Status, refused[i].Error = usage.Denied, "RATE_LIMITED"
@@ -60,18 +61,18 @@ func BenchmarkAnEventThatIs(b *testing.B) {
 			b.StartTimer()
 		}
 	})
-	b.Run("pushed and tallied", func(b *testing.B) {
+	b.Run("pushed and counted", func(b *testing.B) {
 		b.ReportAllocs()
 		for n := 0; n < b.N; n += 1024 {
 			push()
-			q.drain(func(e *usage.Event) { t.add(e, into) })
+			q.drain(func(e *usage.Event) { into.Add(e, hold) })
 		}
 	})
-	for name, list := range map[string][]usage.Event{"tallied": events, "tallied and was refused": refused} {
+	for name, list := range map[string][]usage.Event{"counted": events, "counted and was refused": refused} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for n := range b.N {
-				t.add(&list[n%len(list)], into)
+				into.Add(&list[n%len(list)], hold)
 			}
 		})
 	}

@@ -94,4 +94,4 @@ func squeeze(b *usage.Batch) {
 	b.Rollup, b.Reports, b.Lines = rollup, nil, nil
 }
 
-func rowsOf(b *usage.Batch) int { return len(b.Rollup.Buckets) + len(b.Lines) + len(b.Reports) }
+func rowsOf(b *usage.Batch) int { return b.Rollup.Lines() + len(b.Lines) + len(b.Reports) }

@@ -41,9 +41,9 @@ func TestAReportThatWasTakenOutlivesTheProcess(t *testing.T) {
 	next := newRecorder(t, store, left, clock, logr.Discard())
 	eventually(t, clock, "the report is stored", func() bool { return store.stored() == 1 })
 	closeRecorder(t, next)
-	for bucket, measures := range store.counts.Buckets {
-		if bucket.Status != usage.Succeeded || measures.SpendMicrocents != 7 {
-			t.Errorf("stored is %+v %+v", bucket, measures)
+	for c := range store.counts.All() {
+		if c.Status != usage.Succeeded || c.SpendMicrocents != 7 {
+			t.Errorf("stored is %+v", c)
 		}
 	}
 }

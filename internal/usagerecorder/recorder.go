@@ -29,8 +29,9 @@ const (
 	// Between two flushes, so that a killed process loses less than a second.
 	flushEvery = 500 * time.Millisecond
 	// Some ten milliseconds of the busiest traffic, in about 15 MB. The queue only bridges pauses
-	// of the collector, never those of the store.
+	// of the collector, never those of the store. Most of the time what its small rings hold, 100 kB each, is enough.
 	queueSize = 1 << 15
+	ringSize  = 1 << 8
 	// What the collector lets come together once something came, so as not to be woken by
 	// each event. It is no time that anything depends on, and not taken from the clock.
 	gather = time.Millisecond
@@ -93,7 +94,7 @@ func New(o Options) (*Recorder, error) {
 func build(o Options) *Recorder {
 	r := &Recorder{
 		store: o.Store, journal: o.Journal, clock: o.Clock, log: o.Log, metrics: newMetrics(),
-		queue:   newQueue(queueSize),
+		queue:   newQueue(ringSize, queueSize),
 		wake:    make(chan struct{}, 1),
 		cut:     make(chan counted, 1),
 		kept:    make(chan struct{}, 1),
@@ -145,7 +146,7 @@ func (r *Recorder) CountedUntil() time.Time {
 func (r *Recorder) collect() {
 	ticker := r.clock.NewTicker(flushEvery)
 	defer ticker.Stop()
-	c := collector{recorder: r, batch: usage.NewBatch("", 0), tallies: newTallies()}
+	c := newCollector(r)
 	for {
 		c.drain()
 		r.idle.Store(true)
@@ -160,7 +161,7 @@ func (r *Recorder) collect() {
 		case <-r.kept:
 			c.handed = false
 		case <-r.closing:
-			r.finish(&c)
+			r.finish(c)
 			return
 		}
 		c.flushIfDue()

@@ -10,9 +10,11 @@ import (
 
 // queue takes events from any number of requests without a lock that one could hold up
 // another with, and gives them to one collector. It is several rings, so that requests on different
-// processors seldom meet.
+// processors seldom meet, and each is so small that it stays in the processor's cache. What they cannot hold goes into
+// a large one.
 type queue struct {
 	rings []ring
+	large *ring
 }
 
 // ring is the bounded queue of D. Vyukov (Bounded MPMC queue, 1024cores.net), with one
@@ -33,31 +35,30 @@ type cell struct {
 // So many events a ring takes between two times that whoever adds one lets others go first.
 const yieldEvery = 1024
 
-// newQueue makes a queue for size events, a power of two.
-func newQueue(size int) queue {
+// newQueue makes a queue of rings for so many events each, and for so many more in the large one.
+func newQueue(small, large int) queue {
 	rings := 1
-	for rings < runtime.GOMAXPROCS(0) && rings < size/64 {
+	for rings < runtime.GOMAXPROCS(0) {
 		rings *= 2
 	}
-	q := queue{make([]ring, rings)}
+	q := queue{make([]ring, rings), &ring{}}
 	for i := range q.rings {
-		q.rings[i].cells = make([]cell, size/rings)
-		for turn := range q.rings[i].cells {
-			q.rings[i].cells[turn].turn.Store(uint64(turn))
-		}
+		q.rings[i].begin(small)
 	}
+	q.large.begin(large)
 	return q
+}
+
+func (r *ring) begin(size int) {
+	r.cells = make([]cell, size)
+	for turn := range r.cells {
+		r.cells[turn].turn.Store(uint64(turn))
+	}
 }
 
 // push adds an event, or returns false where the queue is full.
 func (q *queue) push(e *usage.Event) bool {
-	first := int(rand.Uint32()) & (len(q.rings) - 1)
-	for i := range q.rings {
-		if q.rings[(first+i)&(len(q.rings)-1)].push(e) {
-			return true
-		}
-	}
-	return false
+	return q.rings[int(rand.Uint32())&(len(q.rings)-1)].push(e) || q.large.push(e)
 }
 
 // drain hands over all that is there, and says whether there was anything.
@@ -66,6 +67,9 @@ func (q *queue) drain(take func(*usage.Event)) (any bool) {
 		if q.rings[i].drain(take) {
 			any = true
 		}
+	}
+	if q.large.drain(take) {
+		any = true
 	}
 	return any
 }

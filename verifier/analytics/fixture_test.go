@@ -122,8 +122,7 @@ func (f *fixture) add(t testing.TB, events ...usage.Event) {
 			b.Reports = append(b.Reports, events[i])
 			continue
 		}
-		b.Rollup.Add(&events[i])
-		b.Lines = append(b.Lines, events[i])
+		b.Add(&events[i], nil)
 	}
 	if err := f.store.Add(context.Background(), b); err != nil {
 		t.Fatal(err)

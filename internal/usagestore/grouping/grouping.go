@@ -47,10 +47,10 @@ type Group struct {
 	Sums
 }
 
-// Slot is a row of hours or days.
+// Slot is a row of hours or days. The lines of the log, and the slots, of one series mostly point to the same one.
 type Slot struct {
-	Start int64
-	usage.Series
+	Start  int64
+	Series *usage.Series
 	usage.Measures
 }
 
@@ -66,42 +66,34 @@ type Refusal struct {
 	usage.Refused
 }
 
-// Of makes the changes of a roll-up.
+// Of makes the changes of a roll-up, which must not be changed as long as they are used.
 func Of(rollup *usage.Rollup) *Changes {
-	c := &Changes{}
-	keys, groups := map[keyid.ID]*Key{}, map[[2]string]*Group{}
-	for id, last := range rollup.Last {
-		keys[id] = &Key{ID: id, Last: last, Sums: Sums{PeriodStart: last.PeriodStart}}
-	}
-	for id, last := range rollup.Last {
-		for _, g := range groupsOf(&last.Attribution, groups) {
-			if last.UsedAt.After(g.UsedAt) {
-				g.UsedAt = last.UsedAt
+	c, groups := &Changes{}, finder{groups: map[[2]string]*Group{}}
+	keys := make(map[keyid.ID]*Key, len(rollup.Keys))
+	for id, use := range rollup.Keys {
+		keys[id] = &Key{ID: id, Last: use.Last, Sums: Sums{PeriodStart: use.Last.PeriodStart}}
+		c.Keys = append(c.Keys, keys[id])
+		for _, g := range groups.of(&use.Last.Attribution) {
+			if use.Last.UsedAt.After(g.UsedAt) {
+				g.UsedAt = use.Last.UsedAt
 			}
 		}
-		c.Keys = append(c.Keys, keys[id])
-	}
-	for bucket := range rollup.Buckets {
-		for _, g := range groupsOf(&bucket.Attribution, groups) { // of which a key may not be any more
-			g.begun(keys[bucket.Key].PeriodStart)
+		for _, count := range use.Counts {
+			for _, g := range groups.of(&count.Attribution) { // of which a key may not be any more
+				g.begun(use.Last.PeriodStart)
+			}
 		}
 	}
-	days := map[usage.Bucket]usage.Measures{}
-	for bucket, measures := range rollup.Buckets {
-		c.Hours = append(c.Hours, Slot{bucket.Start, bucket.Series, measures})
-		keys[bucket.Key].count(&bucket, measures)
-		for _, g := range groupsOf(&bucket.Attribution, groups) {
-			g.count(&bucket, measures)
+	for id, use := range rollup.Keys { // once all groups know when their period began
+		for _, count := range use.Counts {
+			keys[id].count(count)
+			for _, g := range groups.of(&count.Attribution) {
+				g.count(count)
+			}
 		}
-		bucket.Start = usage.DayStart(bucket.Start)
-		sum := days[bucket]
-		sum.Add(measures)
-		days[bucket] = sum
+		c.slots(use.Counts)
 	}
-	for bucket, measures := range days {
-		c.Days = append(c.Days, Slot{bucket.Start, bucket.Series, measures})
-	}
-	for _, g := range groups {
+	for _, g := range groups.groups {
 		c.Groups = append(c.Groups, g)
 	}
 	c.refusals(rollup, keys)
@@ -109,21 +101,51 @@ func Of(rollup *usage.Rollup) *Changes {
 	return c
 }
 
-// groupsOf are the groups of an attribution, made where they are missing.
-func groupsOf(a *usage.Attribution, groups map[[2]string]*Group) []*Group {
-	names := [][2]string{{usagefeed.KindWorkspace, a.Workspace}}
+// slots are the hours and the days of a key. All that was counted in one hour is as many slots of a day.
+func (c *Changes) slots(counts []*usage.Count) {
+	sums, oneHour := usage.Use{}, true
+	for _, count := range counts {
+		c.Hours = append(c.Hours, Slot{count.Start, &count.Series, count.Measures})
+		oneHour = oneHour && count.Start == counts[0].Start
+	}
+	days := counts
+	if !oneHour {
+		for _, count := range counts {
+			sums.At(&usage.Bucket{Series: count.Series, Start: usage.DayStart(count.Start)}).Add(count.Measures)
+		}
+		days = sums.Counts
+	}
+	for _, count := range days {
+		c.Days = append(c.Days, Slot{usage.DayStart(count.Start), &count.Series, count.Measures})
+	}
+}
+
+// finder finds the groups of attributions, and makes those that are missing.
+type finder struct {
+	groups map[[2]string]*Group
+	last   usage.Attribution // that was looked for, as most keys come with several counts
+	found  []*Group          // its
+}
+
+func (f *finder) of(a *usage.Attribution) []*Group {
+	if f.found != nil && *a == f.last {
+		return f.found
+	}
+	f.last, f.found = *a, []*Group{f.group(usagefeed.KindWorkspace, a.Workspace)}
 	if a.ServiceAccount != "" {
 		namespace, _, _ := strings.Cut(a.Workspace, "/")
-		names = append(names, [2]string{usagefeed.KindServiceAccount, namespace + "/" + a.ServiceAccount})
+		f.found = append(f.found, f.group(usagefeed.KindServiceAccount, namespace+"/"+a.ServiceAccount))
 	}
-	found := make([]*Group, 0, len(names))
-	for _, name := range names {
-		if groups[name] == nil {
-			groups[name] = &Group{Kind: name[0], Name: name[1]}
-		}
-		found = append(found, groups[name])
+	return f.found
+}
+
+func (f *finder) group(kind, name string) *Group {
+	g := f.groups[[2]string{kind, name}]
+	if g == nil {
+		g = &Group{Kind: kind, Name: name}
+		f.groups[[2]string{kind, name}] = g
 	}
-	return found
+	return g
 }
 
 func (s *Sums) begun(period time.Time) {
@@ -132,12 +154,12 @@ func (s *Sums) begun(period time.Time) {
 	}
 }
 
-func (s *Sums) count(bucket *usage.Bucket, m usage.Measures) {
-	add(&s.Total, bucket.Status, m)
-	if bucket.Start >= s.PeriodStart.Unix() {
-		add(&s.Period, bucket.Status, m)
+func (s *Sums) count(c *usage.Count) {
+	add(&s.Total, c.Status, c.Measures)
+	if c.Start >= s.PeriodStart.Unix() {
+		add(&s.Period, c.Status, c.Measures)
 	}
-	s.Newest = max(s.Newest, bucket.Start)
+	s.Newest = max(s.Newest, c.Start)
 }
 
 func add(counts *usagefeed.Counts, status usage.Status, m usage.Measures) {
@@ -180,7 +202,7 @@ func (c *Changes) sort() {
 		slices.SortFunc(k.Refusals, func(a, b Refusal) int { return strings.Compare(a.Limit, b.Limit) })
 	}
 	for _, slots := range [][]Slot{c.Hours, c.Days} {
-		slices.SortFunc(slots, func(a, b Slot) int { return cmp.Or(cmp.Compare(a.Start, b.Start), compareSeries(&a.Series, &b.Series)) })
+		slices.SortFunc(slots, func(a, b Slot) int { return cmp.Or(cmp.Compare(a.Start, b.Start), compareSeries(a.Series, b.Series)) })
 	}
 }
 
@@ -188,8 +210,9 @@ func compareSeries(a, b *usage.Series) int {
 	if order := bytes.Compare(a.Key[:], b.Key[:]); order != 0 {
 		return order
 	}
-	for i, text := range texts(a) {
-		if order := strings.Compare(text, texts(b)[i]); order != 0 {
+	left, right := texts(a), texts(b)
+	for i := range left {
+		if order := strings.Compare(left[i], right[i]); order != 0 {
 			return order
 		}
 	}

@@ -22,6 +22,19 @@ type addition struct {
 	store  *Store
 	keys   map[string]int64 // rows
 	series map[[16]byte]int64
+	same   map[*usage.Series]place // of this batch, as hours, days and lines are of the same few
+}
+
+// place is where a series is: the rows of its key and of itself.
+type place struct{ key, series int64 }
+
+func (a *addition) placeOf(s *usage.Series) place {
+	at, ok := a.same[s]
+	if !ok {
+		at = place{a.keys[s.Key.String()], a.series[grouping.HashOf(s)]}
+		a.same[s] = at
+	}
+	return at
 }
 
 // Add implements usagestore.Writer.
@@ -29,7 +42,7 @@ func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
 	if err := s.makePartitions(ctx, daysOf(b)); err != nil {
 		return err
 	}
-	a := &addition{store: s}
+	a := &addition{store: s, same: map[*usage.Series]place{}}
 	err := s.transaction(ctx, addTimeout, func(ctx context.Context, tx pgx.Tx) error {
 		a.Tx = tx
 		return a.add(ctx, b)
@@ -128,7 +141,7 @@ func (a *addition) addSlots(ctx context.Context, upsert string, slots []grouping
 	c := newColumns(7, len(slots))
 	for i := range slots {
 		m := &slots[i].Measures
-		c.add(a.series[grouping.HashOf(&slots[i].Series)], slots[i].Start, m.Count, m.SpendMicrocents, m.LatencyMicros, m.Timed, m.Bytes)
+		c.add(a.placeOf(slots[i].Series).series, slots[i].Start, m.Count, m.SpendMicrocents, m.LatencyMicros, m.Timed, m.Bytes)
 	}
 	_, err := a.Exec(ctx, upsert, c.values()...)
 	return err

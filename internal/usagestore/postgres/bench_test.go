@@ -23,8 +23,7 @@ func BenchmarkAddLines(b *testing.B) {
 			PeriodStart: usagefeed.PeriodStart(at), Details: usage.Details{Domain: fmt.Sprint("www", i%3, ".example.com")}, RequestID: fmt.Sprintf("%024d", i),
 			KeepLine: time.Hour, Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit,
 		}
-		batch.Rollup.Add(&e)
-		batch.Lines = append(batch.Lines, e)
+		batch.Add(&e, nil)
 	}
 	b.ResetTimer()
 	for b.Loop() {

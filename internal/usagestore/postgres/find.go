@@ -11,7 +11,7 @@ import (
 )
 
 // settle finds out which reports are new.
-func (a *addition) settle(ctx context.Context, b *usage.Batch) (*usage.Rollup, []usage.Event, error) {
+func (a *addition) settle(ctx context.Context, b *usage.Batch) (*usage.Rollup, []usage.Line, error) {
 	if len(b.Reports) == 0 {
 		return b.Rollup, b.Lines, nil
 	}
@@ -86,10 +86,10 @@ func (a *addition) findSeries(ctx context.Context, slots []grouping.Slot) error 
 	all := make(map[[16]byte]*usage.Series, len(slots))
 	names := make([][16]byte, 0, len(slots))
 	for i := range slots {
-		hash := grouping.HashOf(&slots[i].Series)
+		hash := grouping.HashOf(slots[i].Series)
 		if all[hash] == nil {
 			names = append(names, hash)
-			all[hash] = &slots[i].Series
+			all[hash] = slots[i].Series
 		}
 	}
 	var unknown [][16]byte

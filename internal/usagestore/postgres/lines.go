@@ -9,14 +9,13 @@ import (
 	"slices"
 
 	"github.com/claviger-dev/claviger/internal/usage"
-	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 )
 
 const copyLines = `COPY log (at_us, key_id, series_id, request_id, http_status, spend_microcents, latency_us, bytes, expires) FROM STDIN (FORMAT binary)`
 
 // copyLines copies lines into the log. The driver's own way takes a piece of memory for each value, and a third of the
 // time.
-func (a *addition) copyLines(ctx context.Context, lines []usage.Event) error {
+func (a *addition) copyLines(ctx context.Context, lines []usage.Line) error {
 	if len(lines) == 0 {
 		return nil
 	}
@@ -25,8 +24,10 @@ func (a *addition) copyLines(ctx context.Context, lines []usage.Event) error {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(lines[a].Key[:], lines[b].Key[:]), cmp.Compare(a, b)) })
-	stream := &lineStream{addition: a, lines: lines, order: order, rows: map[usage.Series]row{}}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(bytes.Compare(lines[a].Series.Key[:], lines[b].Series.Key[:]), cmp.Compare(a, b))
+	})
+	stream := &lineStream{addition: a, lines: lines, order: order}
 	stream.buffer = append(stream.buffer, copyHead...)
 	_, err := a.Conn().PgConn().CopyFrom(ctx, stream, copyLines)
 	return err
@@ -40,15 +41,11 @@ const (
 	lineColumns = 9
 )
 
-// row is where a line of a series belongs.
-type row struct{ key, series int64 }
-
 // lineStream is an io.Reader of lines in that form.
 type lineStream struct {
 	*addition
-	lines  []usage.Event
+	lines  []usage.Line
 	order  []int // of those that are left
-	rows   map[usage.Series]row
 	buffer []byte
 	ended  bool
 }
@@ -73,25 +70,19 @@ func (s *lineStream) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (s *lineStream) append(e *usage.Event) {
-	// Most lines of a batch are of few series: those are found in a fraction of the time that a hash takes.
-	series := usage.SeriesOf(e)
-	at, ok := s.rows[series]
-	if !ok {
-		at = row{s.keys[e.Key.String()], s.series[grouping.HashOf(&series)]}
-		s.rows[series] = at
-	}
+func (s *lineStream) append(l *usage.Line) {
+	at := s.placeOf(l.Series)
 	b := binary.BigEndian.AppendUint16(s.buffer, lineColumns)
-	b = appendInt64(b, e.At.UnixMicro())
+	b = appendInt64(b, l.At.UnixMicro())
 	b = appendInt64(b, at.key)
 	b = appendInt64(b, at.series)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(e.RequestID)))
-	b = append(b, e.RequestID...)
-	b = appendInt32(b, int32(e.HTTPStatus))
-	b = appendInt64(b, e.SpendMicrocents)
-	b = appendInt64(b, e.Latency.Microseconds())
-	b = appendInt64(b, e.Bytes)
-	s.buffer = appendInt32(b, int32(usage.DayStart(e.At.Add(e.KeepLine).Unix())/usage.Day))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(l.RequestID)))
+	b = append(b, l.RequestID...)
+	b = appendInt32(b, int32(l.HTTPStatus))
+	b = appendInt64(b, l.SpendMicrocents)
+	b = appendInt64(b, l.Latency.Microseconds())
+	b = appendInt64(b, l.Bytes)
+	s.buffer = appendInt32(b, int32(l.ExpiryDay()))
 }
 
 func appendInt64(b []byte, n int64) []byte {

@@ -25,8 +25,7 @@ func batchAt(writer string, number int64, at ...time.Time) *usage.Batch {
 			Key: keyid.Derive("a"), Attribution: usage.Attribution{Workspace: "team/shop"}, At: at, PeriodStart: usagefeed.PeriodStart(at),
 			KeepLine: 24 * time.Hour, Remaining: usage.NoLimit, BudgetRemaining: usage.NoLimit,
 		}
-		b.Rollup.Add(&e)
-		b.Lines = append(b.Lines, e)
+		b.Add(&e, nil)
 	}
 	return b
 }
@@ -163,7 +162,7 @@ func TestEachDayOfTheLogHasAPartitionThatIsDropped(t *testing.T) {
 	}
 	// The first still takes the partition for there.
 	late := batchAt("w", 2, november)
-	late.Lines[0].KeepLine = 240 * time.Hour
+	late.Lines[0].Keep = 240 * time.Hour
 	if err := store.Add(t.Context(), late); err == nil {
 		t.Error("a line has gone into a partition that is not there")
 	}

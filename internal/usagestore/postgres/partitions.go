@@ -15,15 +15,19 @@ import (
 
 // daysOf are the days that a batch has lines on, in Unix seconds.
 func daysOf(b *usage.Batch) (days []int64) {
-	add := func(events []usage.Event) {
-		for i := range events {
-			if day := usage.DayStart(events[i].At.Unix()); events[i].KeepLine > 0 && !slices.Contains(days, day) {
-				days = append(days, day)
-			}
+	add := func(at time.Time) {
+		if day := usage.DayStart(at.Unix()); !slices.Contains(days, day) {
+			days = append(days, day)
 		}
 	}
-	add(b.Lines)
-	add(b.Reports)
+	for i := range b.Lines {
+		add(b.Lines[i].At)
+	}
+	for i := range b.Reports {
+		if b.Reports[i].KeepLine > 0 {
+			add(b.Reports[i].At)
+		}
+	}
 	slices.Sort(days)
 	return days
 }

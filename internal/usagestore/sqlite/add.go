@@ -31,7 +31,7 @@ func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
 		if err != nil {
 			return err
 		}
-		a := &addition{Tx: tx, knownKeys: &s.keys, keys: keys, series: &seriesRows{known: &s.series, found: found}}
+		a := &addition{Tx: tx, knownKeys: &s.keys, keys: keys, series: &seriesRows{known: &s.series, found: found, same: map[*usage.Series]int64{}}}
 		return a.add(ctx, grouping.Of(rollup), lines)
 	})
 	if err == nil {
@@ -67,7 +67,7 @@ func number(ctx context.Context, tx *sql.Tx, b *usage.Batch) (isNew bool, err er
 }
 
 // settle finds out which reports are new.
-func settle(ctx context.Context, tx *sql.Tx, b *usage.Batch) (*usage.Rollup, []usage.Event, error) {
+func settle(ctx context.Context, tx *sql.Tx, b *usage.Batch) (*usage.Rollup, []usage.Line, error) {
 	if len(b.Reports) == 0 {
 		return b.Rollup, b.Lines, nil
 	}
@@ -103,7 +103,7 @@ type addition struct {
 	key, refusal *sql.Stmt
 }
 
-func (a *addition) add(ctx context.Context, changes *grouping.Changes, lines []usage.Event) (err error) {
+func (a *addition) add(ctx context.Context, changes *grouping.Changes, lines []usage.Line) (err error) {
 	for statement, text := range map[**sql.Stmt]string{
 		&a.key: insertKey, &a.refusal: upsertRefusal, &a.series.insert: insertSeries, &a.series.quarters: markQuarters,
 	} {
@@ -139,7 +139,7 @@ func (a *addition) addSlots(ctx context.Context, table string, slots []grouping.
 	r := newRows(a.Tx, "INSERT INTO "+table+" (start, series_id, count, spend_microcents, latency_us, timed, bytes) VALUES ", addMeasures, 7)
 	for i := range slots {
 		slot := &slots[i]
-		series, err := a.series.of(ctx, a, &slot.Series)
+		series, err := a.series.of(ctx, a, slot.Series)
 		if err != nil {
 			return err
 		}

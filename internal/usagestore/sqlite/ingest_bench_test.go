@@ -23,8 +23,7 @@ func BenchmarkAddLines(b *testing.B) {
 		e := event(fmt.Sprint(i*7919%1000), november.Add(time.Duration(i)*time.Millisecond), "VALID")
 		e.Key = keyid.Derive(fmt.Sprint(i * 7919 % 1000))
 		e.Domain, e.RequestID, e.KeepLine = fmt.Sprint("www", i%4, ".example.com"), fmt.Sprintf("%024d", i), time.Hour
-		batch.Rollup.Add(&e)
-		batch.Lines = append(batch.Lines, e)
+		batch.Add(&e, nil)
 	}
 	b.ResetTimer()
 	for b.Loop() {

@@ -49,10 +49,21 @@ func (k *known[Name]) keep(rows map[Name]int64) {
 type seriesRows struct {
 	known            *known[grouping.Hash]
 	found            map[grouping.Hash]int64
+	same             map[*usage.Series]int64 // of this batch, as hours, days and lines are of the same few
 	insert, quarters *sql.Stmt
 }
 
 func (r *seriesRows) of(ctx context.Context, a *addition, s *usage.Series) (row int64, err error) {
+	row, ok := r.same[s]
+	if !ok {
+		if row, err = r.find(ctx, a, s); err == nil {
+			r.same[s] = row
+		}
+	}
+	return row, err
+}
+
+func (r *seriesRows) find(ctx context.Context, a *addition, s *usage.Series) (row int64, err error) {
 	hash := grouping.HashOf(s)
 	if row, ok := r.known.row(hash); ok {
 		return row, nil

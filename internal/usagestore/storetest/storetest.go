@@ -69,10 +69,7 @@ func batchOf(writer string, number int64, events ...usage.Event) *usage.Batch {
 			b.Reports = append(b.Reports, *e)
 			continue
 		}
-		b.Rollup.Add(e)
-		if e.KeepLine > 0 {
-			b.Lines = append(b.Lines, *e)
-		}
+		b.Add(e, nil)
 	}
 	return b
 }
