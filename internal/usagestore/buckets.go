@@ -6,8 +6,18 @@ import (
 	"github.com/claviger-dev/claviger/internal/limit"
 )
 
-// Starts are when the buckets of a query begin, in order: the first at From or before, the last before To. Where the
-// range is not cut it is one, and begins at From.
+// Cut is where a sum can be cut that is to be cut at a moment: there, or, before the time since which hours are kept, at the
+// nearest midnight of UTC, the later of two that are as near. What meets at a moment also meets there.
+func Cut(at, hoursSince time.Time) time.Time {
+	if !at.Before(hoursSince) {
+		return at
+	}
+	const day = 24 * time.Hour
+	return at.UTC().Add(day / 2).Truncate(day)
+}
+
+// Starts are when the buckets of a query begin, in order and in its zone: the first at From or before, the last before To.
+// Where the range is not cut it is one, and begins at From.
 func Starts(q *Query) []time.Time {
 	if !q.From.Before(q.To) {
 		return nil
@@ -37,7 +47,24 @@ func Starts(q *Query) []time.Time {
 		start, at = next(at)
 		starts = append(starts, start.In(zone))
 	}
-	return starts
+	if q.Every == ByMinute || !q.From.Before(q.HoursSince) {
+		return starts
+	}
+	return cut(q, starts, zone)
+}
+
+// cut moves the starts to where sums can be cut, and leaves out the buckets in which then is nothing of the range.
+func cut(q *Query, starts []time.Time, zone *time.Location) (kept []time.Time) {
+	for i := range starts {
+		start, end := Cut(starts[i], q.HoursSince), q.To
+		if i+1 < len(starts) {
+			end = Cut(starts[i+1], q.HoursSince)
+		}
+		if start.Before(end) && end.After(q.From) {
+			kept = append(kept, start.In(zone))
+		}
+	}
+	return kept
 }
 
 // evenly cuts into pieces of which a local hour is a whole number.

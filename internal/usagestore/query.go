@@ -1,6 +1,7 @@
 package usagestore
 
 import (
+	"errors"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/usage"
@@ -51,6 +52,12 @@ const (
 	ByMonth  Bucket = "month"
 )
 
+// MaxRows are as many as an answer may have unless a Query says otherwise: some tens of megabytes.
+const MaxRows = 100_000
+
+// ErrTooManyRows is what a Query comes to that would have more rows than it may.
+var ErrTooManyRows = errors.New("the answer would have too many rows: ask about fewer dimensions, a shorter time, or with a filter")
+
 // Query is a question about sums.
 type Query struct {
 	// From and To are whole hours of UTC, or quarters of one where the workspace's local days begin
@@ -62,11 +69,16 @@ type Query struct {
 	Every Bucket
 	// Zone is for Every; nil: UTC.
 	Zone *time.Location
+	// HoursSince is since when hours are kept; zero: all are. Before it From and To must be midnights of UTC, and
+	// buckets begin as Cut says.
+	HoursSince time.Time
+	// Most is how many rows there may be; 0: MaxRows.
+	Most int
 }
 
 // Row is one answer.
 type Row struct {
-	// Start is when the bucket begins, in the query's zone, and be it before From; zero where the range is not cut.
+	// Start is when the bucket begins, as Starts has it, and be it before From; zero where the range is not cut.
 	Start time.Time
 	// Values are of the query's By, in its order.
 	Values []string

@@ -61,8 +61,9 @@ type Reader interface {
 	Sum(context.Context, *Query) ([]Row, error)
 	// Log is a page of the request log, the newest line first.
 	Log(context.Context, *LogQuery) (LogPage, error)
-	// EachLine hands over the lines of the log that a Filter selects in [from, to), the oldest first, until
-	// one is not taken; that error is returned.
+	// EachLine hands over the lines of the log that a Filter selects in [from, to), until one is not taken; that error
+	// is returned. By and large the oldest come first: those that were stored together are in no certain order, as
+	// sorting all of them would need room for all of them.
 	EachLine(ctx context.Context, from, to time.Time, f *Filter, take func(*Line) error) error
 	// Owner is the workspace of a key, of which there may be nothing left but its usage.
 	Owner(ctx context.Context, key keyid.ID) (workspace string, found bool, err error)

@@ -24,20 +24,29 @@ const (
 )
 
 // admit lets a question be asked by those who may, and says what it is about. What there is not, and what
-// somebody may not see, are answered alike.
+// somebody may not see, are answered alike. That the workspace is named in no good way is told to those who might ask.
 func (h *handler) admit(q *question, r *http.Request, id string) error {
+	named, misnamed := workspaceOf(q.route, r)
+	if h.Kubernetes != nil && bearsToken(r) {
+		return h.admitIdentity(q, r, named, misnamed, id)
+	}
+	return h.admitKey(q, r, named, misnamed, id)
+}
+
+// workspaceOf is the workspace that a question names; empty where it need not and does not, or does in no good way.
+func workspaceOf(asked *route, r *http.Request) (string, error) {
 	named, err := presented.WorkspaceOf(r.Header["X-Workspace-Id"], r.Header["X-Organization-Id"])
 	if err != nil {
-		return malformed("%s", err)
+		return "", malformed("%s", err)
 	}
-	if !q.route.ofKey() {
-		if named, err = workspaceNamed(named, r.URL.Query()["workspace"]); err != nil {
-			return err
-		}
+	if asked.ofKey() {
+		return named, nil
 	}
-	if h.Kubernetes != nil && bearsToken(r) {
-		return h.admitIdentity(q, r, named, id)
-	}
+	return workspaceNamed(named, r.URL.Query()["workspace"])
+}
+
+// admitKey lets a key ask about itself, and with ReadingScope about its workspace and the keys there.
+func (h *handler) admitKey(q *question, r *http.Request, named string, misnamed error, id string) error {
 	key, err := presented.KeyOf(r.Header["X-Api-Key"], r.Header["Authorization"], h.Verifier.Foreign)
 	if err != nil {
 		return malformed("%s", err)
@@ -50,14 +59,14 @@ func (h *handler) admit(q *question, r *http.Request, id string) error {
 	q.workspace = d.Key.Workspace
 	if q.route.ofKey() && (id == self || id == d.Key.ID.String()) {
 		q.key = d.Key.ID.String()
-		return nil
+		return misnamed
 	}
 	asked.Scopes.AllOf = []string{ReadingScope}
 	if d := h.Verifier.Inspect(q, asked); !d.Valid() {
 		return refused(&d, &asked.Scopes)
 	}
 	if !q.route.ofKey() {
-		return nil
+		return misnamed
 	}
 	workspace, known, err := h.ownerOf(q, id)
 	if err != nil {
@@ -67,7 +76,7 @@ func (h *handler) admit(q *question, r *http.Request, id string) error {
 		return notFound(noKey)
 	}
 	q.key = id
-	return nil
+	return misnamed
 }
 
 // workspaceNamed is the workspace that a question is about. It must be named, so that nobody bills one tenant by the key of
@@ -98,13 +107,16 @@ func bearsToken(r *http.Request) bool {
 }
 
 // admitIdentity lets those ask who may get the ApiKey, or the Workspace.
-func (h *handler) admitIdentity(q *question, r *http.Request, named, id string) error {
+func (h *handler) admitIdentity(q *question, r *http.Request, named string, misnamed error, id string) error {
 	who, err := h.Kubernetes.Authenticate(r)
 	if err != nil || who == nil {
 		return &problem{status: http.StatusUnauthorized, code: policy.CodeKeyInvalid.String(),
 			text: "The bearer token is not one that Kubernetes accepts, or it could not be checked now.", challenge: `Bearer realm="claviger"`}
 	}
 	if !q.route.ofKey() {
+		if misnamed != nil {
+			return misnamed
+		}
 		q.workspace = named
 		return h.mayGet(q, who, "workspaces", named, noWorkspace)
 	}
@@ -131,10 +143,13 @@ func (h *handler) admitIdentity(q *question, r *http.Request, named, id string) 
 		q.workspace = workspace
 		err = h.mayGet(q, who, "workspaces", workspace, noKey)
 	}
-	if err == nil && named != "" && named != q.workspace {
+	switch {
+	case err != nil:
+		return err
+	case named != "" && named != q.workspace:
 		return notFound(noKey)
 	}
-	return err
+	return misnamed
 }
 
 // ownerOf is the workspace of a key, deleted or not.

@@ -28,23 +28,23 @@ func TestNobodySeesWhatIsNotTheirs(t *testing.T) {
 	f.add(t, event(t, "k", shop, now, usage.Allowed, spends(secret, usage.Details{Tier: "secret-tier", Domain: "secret.example"})))
 	credentials := map[string]struct {
 		headers []string
-		// The status for the routes of k, and for those of the workspace.
-		key, workspace int
+		// The status for the routes of k, for those of the workspace, and for these where not one workspace is named.
+		key, workspace, misnamed int
 	}{
-		"none":                                          {nil, 401, 401},
-		"no key":                                        {[]string{"X-API-Key", "nonsense"}, 401, 401},
-		"a revoked key that might read":                 {[]string{"X-API-Key", f.revoked}, 401, 401},
-		"another workspace's key":                       {[]string{"X-API-Key", f.otherKey}, 403, 401},
-		"another workspace's reader":                    {[]string{"X-API-Key", f.otherReader}, 404, 401},
-		"the same as Bearer":                            {[]string{"Authorization", "Bearer " + f.otherReader}, 404, 401},
-		"a token that Kubernetes does not know":         {[]string{"Authorization", "Bearer a.b.c"}, 401, 401},
-		"an identity that may nothing":                  {[]string{"Authorization", "Bearer h.nobody.s"}, 404, 404},
-		"one that may what has the same name elsewhere": {[]string{"Authorization", "Bearer h.elsewhere.s"}, 404, 404},
-		"one that may the other workspace":              {[]string{"Authorization", "Bearer h.ofOther.s"}, 404, 404},
-		"one that may the workspace and not the key":    {[]string{"Authorization", "Bearer h.ofShop.s"}, 404, 200},
-		"one that may the key and not the workspace":    {[]string{"Authorization", "Bearer h.ofKey.s"}, 200, 404},
-		"the key itself":                                {[]string{"X-API-Key", f.key}, 200, 403},
-		"the workspace's reader":                        {[]string{"X-API-Key", f.reader}, 200, 200},
+		"none":                                          {nil, 401, 401, 401},
+		"no key":                                        {[]string{"X-API-Key", "nonsense"}, 401, 401, 401},
+		"a revoked key that might read":                 {[]string{"X-API-Key", f.revoked}, 401, 401, 401},
+		"another workspace's key":                       {[]string{"X-API-Key", f.otherKey}, 403, 401, 403},
+		"another workspace's reader":                    {[]string{"X-API-Key", f.otherReader}, 404, 401, 400},
+		"the same as Bearer":                            {[]string{"Authorization", "Bearer " + f.otherReader}, 404, 401, 400},
+		"a token that Kubernetes does not know":         {[]string{"Authorization", "Bearer a.b.c"}, 401, 401, 401},
+		"an identity that may nothing":                  {[]string{"Authorization", "Bearer h.nobody.s"}, 404, 404, 400},
+		"one that may what has the same name elsewhere": {[]string{"Authorization", "Bearer h.elsewhere.s"}, 404, 404, 400},
+		"one that may the other workspace":              {[]string{"Authorization", "Bearer h.ofOther.s"}, 404, 404, 400},
+		"one that may the workspace and not the key":    {[]string{"Authorization", "Bearer h.ofShop.s"}, 404, 200, 400},
+		"one that may the key and not the workspace":    {[]string{"Authorization", "Bearer h.ofKey.s"}, 200, 404, 400},
+		"the key itself":                                {[]string{"X-API-Key", f.key}, 200, 403, 403},
+		"the workspace's reader":                        {[]string{"X-API-Key", f.reader}, 200, 200, 400},
 	}
 	for name, test := range credentials {
 		for _, target := range everyRoute() {
@@ -52,12 +52,28 @@ func TestNobodySeesWhatIsNotTheirs(t *testing.T) {
 			if strings.HasPrefix(target, WorkspacePath) {
 				want, headers = test.workspace, append([]string{"X-Workspace-Id", shop}, headers...)
 			}
-			w := f.get(target, headers...)
-			if w.Code != want {
-				t.Errorf("%s, with %s: %d %s, want %d", target, name, w.Code, w.Body, want)
+			ask := func(want int, headers ...string) {
+				t.Helper()
+				w := f.get(target, headers...)
+				if w.Code != want {
+					t.Errorf("%s, with %s: %d %s, want %d", target, name, w.Code, w.Body, want)
+				}
+				if w.Code != http.StatusOK && (strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "123456789")) {
+					t.Errorf("%s, with %s, tells %s", target, name, w.Body)
+				}
 			}
-			if w.Code != http.StatusOK && (strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "123456789")) {
-				t.Errorf("%s, with %s, tells %s", target, name, w.Body)
+			ask(want, headers...)
+			// Whoever may not ask is not told how the question would have to be put.
+			misnamed := test.misnamed
+			if strings.HasPrefix(target, KeysPath) {
+				if misnamed = want; want == 200 {
+					misnamed = 400
+				}
+			}
+			ask(misnamed, append([]string{"X-Workspace-Id", shop, "X-Organization-Id", other}, test.headers...)...)
+			if strings.HasPrefix(target, WorkspacePath) {
+				ask(misnamed, test.headers...)
+				ask(misnamed, append([]string{"X-Workspace-Id", "shop"}, test.headers...)...)
 			}
 		}
 	}

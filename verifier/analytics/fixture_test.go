@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/verifier"
 )
@@ -40,11 +41,23 @@ const (
 type fixture struct {
 	http.Handler
 	index                          *keyindex.Index
-	store                          *sqlite.Store
+	store                          *narrow
 	key, reader, revoked, otherKey string
 	otherReader                    string
 	number                         int64
 	kubernetes                     *people
+}
+
+// narrow is a store whose answers have no more rows than most, where it is not 0.
+type narrow struct {
+	*sqlite.Store
+	most int
+}
+
+func (n *narrow) Sum(ctx context.Context, q *usagestore.Query) ([]usagestore.Row, error) {
+	asked := *q
+	asked.Most = n.most
+	return n.Store.Sum(ctx, &asked)
 }
 
 // people are identities of Kubernetes: by their tokens, what they may get.
@@ -91,11 +104,12 @@ func newFixture(t testing.TB, edits ...func(*v1alpha1.WorkspaceSpec)) *fixture {
 	f.revoked = indextest.Issue(t, f.index, "revoked", in("shop", ReadingScope), func(s *v1alpha1.ApiKeySpec) { s.State = v1alpha1.KeyRevoked })
 	f.otherKey = indextest.Issue(t, f.index, "o", in("other", "read"))
 	f.otherReader = indextest.Issue(t, f.index, "otherReader", in("other", ReadingScope))
-	var err error
-	if f.store, err = sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "usage.db")); err != nil {
+	store, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "usage.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.store.Close() }) //nolint:errcheck // a test
+	t.Cleanup(func() { store.Close() }) //nolint:errcheck // a test
+	f.store = &narrow{Store: store}
 	v, err := verifier.New(verifier.Options{Index: f.index, Now: func() time.Time { return now }, InvalidKeysPerMinute: -1})
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func (q *question) byTier(a *answer) error {
 		KeyID string `json:"keyId"`
 		told
 		Tiers []named `json:"tiers"`
-	}{q.key, q.span.told(), tiers})
+	}{q.key, q.span.told(), listed(tiers)})
 }
 
 // failure is an error, and how often there was one.
@@ -69,7 +69,7 @@ func (q *question) errors(a *answer) error {
 		TotalErrors int64     `json:"totalErrors"`
 		Errors      []failure `json:"errors"`
 		page
-	}{q.key, q.span.told(), count, failures, lines})
+	}{q.key, q.span.told(), count, first(failures, maxListed), lines})
 }
 
 // requests is its part of the log.

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -113,7 +114,16 @@ func (q *question) filtered(names ...string) (usagestore.Filter, error) {
 
 // sum asks for sums over the question's range.
 func (q *question) sum(f usagestore.Filter, every usagestore.Bucket, by ...usagestore.Dimension) ([]usagestore.Row, error) {
-	return q.Usage.Sum(q, &usagestore.Query{From: q.span.from, To: q.span.to, Filter: f, By: by, Every: every, Zone: q.span.zone})
+	asked := q.query(f, every, by...)
+	rows, err := q.Usage.Sum(q, &asked)
+	if errors.Is(err, usagestore.ErrTooManyRows) {
+		return nil, malformed("there would be more than %d rows to sum up: ask about fewer dimensions, a shorter range, or with a filter", usagestore.MaxRows)
+	}
+	return rows, err
+}
+
+func (q *question) query(f usagestore.Filter, every usagestore.Bucket, by ...usagestore.Dimension) usagestore.Query {
+	return usagestore.Query{From: q.span.from, To: q.span.to, Filter: f, By: by, Every: every, Zone: q.span.zone, HoursSince: q.hoursSince()}
 }
 
 // total asks for one sum.

@@ -66,9 +66,21 @@ func (q *question) readSpan() (s span, err error) {
 	case s.to.Sub(s.from) > longest:
 		return s, malformed("the range is longer than %d days: ask about a part of it", int(longest/day))
 	case q.route.dates == sumDates:
+		s = q.kept(s)
+		if !s.from.Before(s.to) {
+			return s, malformed("the range is less than a day, and before %s there are but days of UTC: ask about one or more of them", q.hoursSince().Format(time.RFC3339))
+		}
 		return s, q.whole(s.from, s.to)
 	}
 	return s, nil
+}
+
+// hoursSince is since when hours are kept.
+func (q *question) hoursSince() time.Time { return usagestore.HoursSince(q.now) }
+
+// kept is a range as it can be summed up: where no hours are kept any more, it begins and ends with days of UTC.
+func (q *question) kept(s span) span {
+	return span{usagestore.Cut(s.from, q.hoursSince()), usagestore.Cut(s.to, q.hoursSince()), s.zone}
 }
 
 func (q *question) readEnds(s *span) (err error) {
@@ -122,15 +134,16 @@ func (q *question) readTimes(s *span) error {
 }
 
 // whole refuses moments that are in the middle of what is counted as one: usage is kept by the hour of UTC, or by the quarter
-// where the workspace's billing time zone asks for that.
+// where the workspace's billing time zone asks for that at the time, which may be for a part of the year.
 func (q *question) whole(moments ...time.Time) error {
-	step := int64(usage.Hour)
-	period := q.calendar().At(q.now)
-	if period.Start.Unix()%usage.Hour != 0 || period.End.Unix()%usage.Hour != 0 {
-		step = usage.Quarter
-	}
+	calendar := q.calendar()
 	for _, at := range moments {
-		if at.Unix()%step == 0 && at.Nanosecond() == 0 {
+		if at.Unix()%usage.Hour == 0 && at.Nanosecond() == 0 {
+			continue
+		}
+		period := calendar.At(at)
+		quarters := period.Start.Unix()%usage.Hour != 0 || period.End.Unix()%usage.Hour != 0
+		if quarters && at.Unix()%usage.Quarter == 0 && at.Nanosecond() == 0 {
 			continue
 		}
 		return malformed("usage of this workspace is counted by the hour of UTC, and %s is none: use start and end at whole hours, or a time zone that is whole hours off (the workspace's billing.timeZone may be any)",
@@ -149,9 +162,9 @@ type told struct {
 func (s *span) told() told { return told{s.from.In(s.zone), s.to.In(s.zone), s.zone.String()} }
 
 // cut is how a range is cut unless the question says how.
-func (s *span) cut() usagestore.Bucket {
+func (s *span) cut(hoursSince time.Time) usagestore.Bucket {
 	switch length := s.to.Sub(s.from); {
-	case length <= 7*day:
+	case length <= 7*day && !s.from.Before(hoursSince):
 		return usagestore.ByHour
 	case length <= 92*day:
 		return usagestore.ByDay

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -92,9 +93,13 @@ func (w csvTable) row(values ...any) error {
 	return w.Write(cells)
 }
 
+// formulas begin with these, also in the full width of East Asian scripts.
+const formulas = "=+-@\t\r\n＝＋－＠"
+
 // cell is a text that a spreadsheet takes for no formula: labels and errors come from outside (OWASP, CSV injection).
 func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	first, _ := utf8.DecodeRuneInString(s)
+	if s != "" && strings.ContainsRune(formulas, first) {
 		return "'" + s
 	}
 	return s
@@ -164,7 +169,7 @@ var lineColumns = []column{
 	text("status"), text("error"), number("httpStatus"), text("tier"), text("domain"), text("resource"), number("spendMicrocents"), decimal("latencyMs"), number("bytes"),
 }
 
-// exportLog is the request log of a range, the oldest line first, however long it is.
+// exportLog is the request log of a range, however long it is, by and large the oldest line first.
 func (q *question) exportLog(a *answer) error {
 	f, err := q.filtered(filters...)
 	if err != nil {

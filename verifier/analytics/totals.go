@@ -72,13 +72,17 @@ const maxPoints = 1500
 
 // starts are when the buckets of the range begin.
 func (q *question) starts(every usagestore.Bucket) ([]time.Time, error) {
+	if since := q.hoursSince(); (every == usagestore.ByMinute || every == usagestore.ByHour) && q.span.from.Before(since) {
+		return nil, malformed("there are no hours and minutes of what was before %s: ask for days, or about what was since", since.Format(time.RFC3339))
+	}
 	if every == usagestore.ByMinute && q.span.to.Sub(q.span.from) > maxPoints*time.Minute || every == usagestore.ByHour && q.span.to.Sub(q.span.from) > maxPoints*time.Hour {
 		return nil, malformed("there would be more than %d points: choose a coarser granularity, or a shorter range", maxPoints)
 	}
 	if every == usagestore.ByMinute && !q.Verifier.LogsAll(q.workspace) {
 		return nil, malformed("minutes are told by the request log, and this workspace keeps none, or not of all requests: choose the granularity hour")
 	}
-	starts := usagestore.Starts(&usagestore.Query{From: q.span.from, To: q.span.to, Every: every, Zone: q.span.zone})
+	asked := q.query(usagestore.Filter{}, every)
+	starts := usagestore.Starts(&asked)
 	if every == usagestore.ByMinute {
 		return starts, nil
 	}
@@ -87,7 +91,7 @@ func (q *question) starts(every usagestore.Bucket) ([]time.Time, error) {
 
 // granularity is how the range is to be cut.
 func (q *question) granularity() (usagestore.Bucket, error) {
-	text, err := q.choice("granularity", string(q.span.cut()), "minute", "hour", "day", "week", "month")
+	text, err := q.choice("granularity", string(q.span.cut(q.hoursSince())), "minute", "hour", "day", "week", "month")
 	return usagestore.Bucket(text), err
 }
 
@@ -97,20 +101,37 @@ type named struct {
 	totals
 }
 
-// by are the sums of each value of a dimension, the busiest first.
-func (q *question) by(f usagestore.Filter, dimension usagestore.Dimension) ([]named, error) {
+// by are the sums of each value of a dimension, those that cost most first.
+func (q *question) by(f usagestore.Filter, dimension usagestore.Dimension) ([]usagestore.Row, error) {
 	rows, err := q.sum(f, "", dimension)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]named, len(rows))
-	for i := range rows {
-		list[i] = named{rows[i].Values[0], totalsOf(&rows[i].Totals)}
-	}
-	slices.SortFunc(list, func(a, b named) int {
-		return cmp.Or(cmp.Compare(b.SpendMicrocents, a.SpendMicrocents), cmp.Compare(b.TotalRequests, a.TotalRequests), cmp.Compare(a.Name, b.Name))
+	slices.SortFunc(rows, func(a, b usagestore.Row) int {
+		return cmp.Or(cmp.Compare(b.SpendMicrocents, a.SpendMicrocents), cmp.Compare(b.Requests+b.Denied, a.Requests+a.Denied), cmp.Compare(a.Values[0], b.Values[0]))
 	})
-	return list, nil
+	return rows, err
+}
+
+const (
+	// maxListed are as many as a list has that cannot be asked for in part.
+	maxListed = 1000
+	// rest is the name of all that is beyond.
+	rest = "(rest)"
+)
+
+// listed are sums with their names, in their order, and at the end one of all that is beyond maxListed.
+func listed(rows []usagestore.Row) []named {
+	list := make([]named, 0, min(len(rows), maxListed+1))
+	var beyond usage.Totals
+	for i := range rows {
+		if i < maxListed {
+			list = append(list, named{rows[i].Values[0], totalsOf(&rows[i].Totals)})
+		} else {
+			beyond.Merge(&rows[i].Totals)
+		}
+	}
+	if len(rows) > maxListed {
+		list = append(list, named{rest, totalsOf(&beyond)})
+	}
+	return list
 }
 
 // first are no more than so many.

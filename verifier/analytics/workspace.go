@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/usage"
@@ -26,7 +27,7 @@ func (q *question) overview(a *answer) error {
 		return err
 	}
 	now := q.span
-	q.span.from, q.span.to = now.from.Add(-now.to.Sub(now.from)), now.from
+	q.span = q.kept(span{now.from.Add(-now.to.Sub(now.from)), now.from, now.zone})
 	before, err := q.total(q.filter())
 	if err != nil {
 		return err
@@ -35,22 +36,22 @@ func (q *question) overview(a *answer) error {
 		Workspace string `json:"workspace"`
 		told
 		totals
-		Before     totals  `json:"before"`
+		Before     period  `json:"before"`
 		ActiveKeys int     `json:"activeKeys"`
 		Keys       []named `json:"keys"`
 		Errors     []named `json:"errors"`
-	}{q.workspace, now.told(), totalsOf(&total), totalsOf(&before), len(keys), first(keys, busiest), first(withName(codes), busiest)})
+	}{q.workspace, now.told(), totalsOf(&total), period{q.span.told(), totalsOf(&before)}, len(keys), listed(first(keys, busiest)), listed(first(withName(codes), busiest))})
+}
+
+// period is what was used in a range that is not the question's own.
+type period struct {
+	told
+	totals
 }
 
 // withName leaves out what is of no value in particular.
-func withName(list []named) []named {
-	var some []named
-	for _, n := range list {
-		if n.Name != "" {
-			some = append(some, n)
-		}
-	}
-	return some
+func withName(rows []usagestore.Row) []usagestore.Row {
+	return slices.DeleteFunc(rows, func(row usagestore.Row) bool { return row.Values[0] == "" })
 }
 
 // costs is what was spent: in all, by the day, and on whom.
@@ -70,7 +71,7 @@ func (q *question) costs(a *answer) error {
 			return err
 		}
 		sides[dimension] = []cost{}
-		for _, n := range list {
+		for _, n := range listed(list) {
 			sides[dimension] = append(sides[dimension], cost{n.Name, n.SpendMicrocents})
 		}
 	}
@@ -149,21 +150,18 @@ const (
 	mostPeriods  = 60
 )
 
-// history is the usage of billing periods, the newest first.
+// history is the usage of billing periods, the newest first; where no hours are kept any more, of the days of UTC
+// that are closest to them.
 func (q *question) history(a *answer) error {
 	count, err := q.number("months", usualPeriods, 1, mostPeriods)
 	if err != nil {
 		return err
 	}
 	calendar := q.calendar()
-	type period struct {
-		told
-		totals
-	}
 	periods := make([]period, 0, count)
 	for at := q.now; len(periods) < count; {
 		p := calendar.At(at)
-		q.span = span{p.Start, p.End, calendar.Zone()}
+		q.span = q.kept(span{p.Start, p.End, calendar.Zone()})
 		var total usage.Totals
 		if total, err = q.total(q.filter()); err != nil {
 			return err

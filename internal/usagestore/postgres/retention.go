@@ -13,15 +13,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
-// As in package sqlite: hours are kept for KeptMonths before the current one, days for KeptYears, and totals for good.
-const (
-	KeptMonths = 13
-	KeptYears  = 5
-)
-
-// For so long a second report of a request is known for one.
-const reportsKept = 24 * time.Hour
-
 // A chunk is deleted in some ten milliseconds.
 const deleteChunk = 5000
 
@@ -39,7 +30,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, keep usagestore.Keep)
 		if err := s.expireSums(ctx, now); err != nil {
 			return err
 		}
-		if err := s.inChunks(ctx, "reports", "at_s < $1", now.Add(-reportsKept).Unix()); err != nil {
+		if err := s.inChunks(ctx, "reports", "at_s < $1", now.Add(-usagestore.ReportsKept).Unix()); err != nil {
 			return err
 		}
 		return s.expireLog(ctx, now, keep)
@@ -53,10 +44,10 @@ func (s *Store) expireSums(ctx context.Context, now time.Time) error {
 	if err != nil || !credible {
 		return err
 	}
-	if err := s.inChunks(ctx, "hours", "start < $1", month.AddDate(0, -KeptMonths, 0).Unix()); err != nil {
+	if err := s.inChunks(ctx, "hours", "start < $1", usagestore.HoursSince(now).Unix()); err != nil {
 		return err
 	}
-	return s.inChunks(ctx, "days", "start < $1", month.AddDate(-KeptYears, 0, 0).Unix())
+	return s.inChunks(ctx, "days", "start < $1", usagestore.DaysSince(now).Unix())
 }
 
 // inChunks deletes what meets a condition.

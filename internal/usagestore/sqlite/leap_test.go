@@ -8,6 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 func limited(at time.Time, remaining int64) usage.Event {
@@ -59,7 +60,7 @@ func TestAClockThatIsAheadDeletesNoHours(t *testing.T) {
 	}{
 		"with nothing used meanwhile":       {november.AddDate(3, 0, 0), nil},
 		"with a use that has the same time": {november.AddDate(3, 0, 0), []time.Time{november.AddDate(3, 0, 0)}},
-		"by little more than is kept":       {november.AddDate(0, KeptMonths+1, 0), nil},
+		"by little more than is kept":       {november.AddDate(0, usagestore.KeptMonths+1, 0), nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -10,17 +10,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
-// KeptMonths is for how many calendar months before the current one the hours are kept: a
-// year and a month, so that any month can be compared with the same one a year before. Days are kept for KeptYears,
-// and the totals of a key for good.
-const (
-	KeptMonths = 13
-	KeptYears  = 5
-)
-
-// For so long a second report of a request is known for one.
-const reportsKept = 24 * time.Hour
-
 // A chunk is deleted in some ten milliseconds: flushes get in between.
 const deleteChunk = 5000
 
@@ -49,7 +38,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, keep usagestore.Keep)
 	if err := s.expireLog(ctx, now, keep); err != nil {
 		return s.explain(err)
 	}
-	if err := s.inChunks(ctx, deleteReports, now.Add(-reportsKept).Unix()); err != nil {
+	if err := s.inChunks(ctx, deleteReports, now.Add(-usagestore.ReportsKept).Unix()); err != nil {
 		return s.explain(err)
 	}
 	return s.ExpireCounts(ctx, now)
@@ -62,10 +51,10 @@ func (s *Store) expireSums(ctx context.Context, now time.Time) error {
 	if err != nil || !credible {
 		return err
 	}
-	if err := s.inChunks(ctx, deleteHours, month.AddDate(0, -KeptMonths, 0).Unix()); err != nil {
+	if err := s.inChunks(ctx, deleteHours, usagestore.HoursSince(now).Unix()); err != nil {
 		return err
 	}
-	return s.inChunks(ctx, deleteDays, month.AddDate(-KeptYears, 0, 0).Unix())
+	return s.inChunks(ctx, deleteDays, usagestore.DaysSince(now).Unix())
 }
 
 func (s *Store) inChunks(ctx context.Context, statement string, before int64) error {

@@ -40,8 +40,10 @@ func (r *Reader) Owner(ctx context.Context, key keyid.ID) (workspace string, fou
 	return workspace, err == nil, r.explain(err)
 }
 
-// each hands over the rows of a query.
+// each hands over the rows of a query, until one is not taken.
 func (r *Reader) each(ctx context.Context, text string, values []any, take func(*sql.Rows) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	rows, err := r.db.QueryContext(ctx, text, values...)
 	if err != nil {
 		return r.explain(err)
@@ -49,6 +51,7 @@ func (r *Reader) each(ctx context.Context, text string, values []any, take func(
 	defer rows.Close() //nolint:errcheck // rows.Err tells
 	for rows.Next() {
 		if err := take(rows); err != nil {
+			stop() // closing them would read all that are left
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +16,10 @@ import (
 
 // Sum implements usagestore.Reader.
 func (r *Reader) Sum(ctx context.Context, q *usagestore.Query) ([]usagestore.Row, error) {
-	s := summing{Reader: r, query: q, starts: usagestore.Starts(q), rows: map[string]*usagestore.Row{}}
+	s := summing{Reader: r, query: q, starts: usagestore.Starts(q), most: q.Most, rows: map[string]*usagestore.Row{}}
+	if s.most == 0 {
+		s.most = usagestore.MaxRows
+	}
 	if q.Every == usagestore.ByMinute {
 		if err := s.addLog(ctx); err != nil {
 			return nil, err
@@ -34,6 +39,7 @@ type summing struct {
 	*Reader
 	query  *usagestore.Query
 	starts []time.Time
+	most   int                        // rows
 	rows   map[string]*usagestore.Row // by bucket and values
 }
 
@@ -152,6 +158,8 @@ func (s *summing) take(rows *sql.Rows) error {
 	}
 	if known := s.rows[name]; known != nil {
 		row = known
+	} else if len(s.rows) >= s.most {
+		return usagestore.ErrTooManyRows
 	}
 	s.rows[name] = row
 	known, ok := usage.ParseStatus(status)
@@ -179,23 +187,37 @@ func (s *summing) answer(ctx context.Context) ([]usagestore.Row, error) {
 	return answer, nil
 }
 
+// So many keys are named by one statement.
+const namedAtOnce = 500
+
 func (s *summing) nameKeys(ctx context.Context, answer []usagestore.Row, place int) error {
-	names := map[string]string{}
+	names := map[string]string{} // by the numbers of their rows
 	for i := range answer {
-		row := answer[i].Values[place]
-		name, ok := names[row]
-		if !ok {
-			b := &builder{dialect: s.dialect}
-			number, err := strconv.ParseInt(row, 10, 64)
+		names[answer[i].Values[place]] = ""
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(names)), namedAtOnce) {
+		b := &builder{dialect: s.dialect}
+		numbers := make([]string, len(some))
+		for i, text := range some {
+			number, err := strconv.ParseInt(text, 10, 64)
 			if err != nil {
 				return err
 			}
-			if err := s.db.QueryRowContext(ctx, "SELECT key FROM keys WHERE id = "+b.value(number), b.values...).Scan(&name); err != nil {
-				return s.explain(err)
-			}
-			names[row] = name
+			numbers[i] = b.value(number)
 		}
-		answer[i].Values[place] = name
+		err := s.each(ctx, "SELECT id, key FROM keys WHERE id IN ("+strings.Join(numbers, ", ")+")", b.values, func(rows *sql.Rows) error {
+			var number int64
+			var name string
+			err := rows.Scan(&number, &name)
+			names[strconv.FormatInt(number, 10)] = name
+			return s.explain(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i := range answer {
+		answer[i].Values[place] = names[answer[i].Values[place]]
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, open Open) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, &fixture{Store: open(t)}) })
 	}
+	runReading(t, open)
 }
 
 // november is when all tests are.
