@@ -26,15 +26,21 @@ func NewBatch(writer string, number int64) *Batch {
 // Empty says whether there is nothing in it.
 func (b *Batch) Empty() bool { return b.Rollup.Empty() && len(b.Reports) == 0 }
 
-// Events is how many are in it.
-func (b *Batch) Events() int64 { return b.Rollup.Events() + int64(len(b.Reports)) }
-
 // Merge appends the batch that the same writer made next.
 func (b *Batch) Merge(next *Batch) {
 	b.Last = next.Last
 	b.Rollup.Merge(next.Rollup)
 	b.Lines = append(b.Lines, next.Lines...)
 	b.Reports = append(b.Reports, next.Reports...)
+}
+
+// Absorb is Merge of a batch that is not needed any more, and must not be used. It returns how many rows are new: lines of
+// the roll-up and of the log, and reports.
+func (b *Batch) Absorb(next *Batch) (rows int) {
+	b.Last = next.Last
+	b.Lines = append(b.Lines, next.Lines...)
+	b.Reports = append(b.Reports, next.Reports...)
+	return b.Rollup.Absorb(next.Rollup) + len(next.Lines) + len(next.Reports)
 }
 
 // Add counts a decision, with a line where it is to have one. Bound is as in Rollup.AddBounded.

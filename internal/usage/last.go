@@ -42,6 +42,27 @@ func LastOf(e *Event) Last {
 	return last
 }
 
+// note takes over what an event tells that is newer. The next use of a key mostly differs in little from the one before,
+// and there are many.
+func (l *Last) note(e *Event) {
+	if e.Status.Outcome() || !e.At.After(l.UsedAt) || e.Generation != l.Generations[0].Number || e.Attribution != l.Attribution {
+		last := LastOf(e)
+		l.Merge(&last)
+		return
+	}
+	l.UsedAt, l.Remaining, l.ResetAt = e.At, e.Remaining, e.ResetAt
+	l.BudgetRemaining, l.BudgetResetAt = e.BudgetRemaining, e.BudgetResetAt
+	if e.Generation != 0 && e.At.After(l.Generations[0].UsedAt) {
+		l.Generations[0].UsedAt = e.At
+	}
+	if e.Status == Allowed && e.At.After(l.PassedAt) {
+		l.PassedAt = e.At
+	}
+	if e.PeriodStart.After(l.PeriodStart) {
+		l.PeriodStart = e.PeriodStart
+	}
+}
+
 // Merge takes over what another knows that is newer. The order of merging makes no difference.
 func (l *Last) Merge(other *Last) {
 	passed := l.PassedAt

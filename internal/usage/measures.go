@@ -1,5 +1,9 @@
 package usage
 
+// MaxSum is where sums of costs, durations and bytes stop: up to there readers of JSON are exact, and whoever reports
+// what cannot be must not make a sum overflow, which a store would refuse.
+const MaxSum = 1 << 53
+
 // Measures are what is summed up of events with the same details.
 type Measures struct {
 	Count           int64
@@ -21,11 +25,14 @@ func MeasuresOf(e *Event) Measures {
 // Add adds another's.
 func (m *Measures) Add(other Measures) {
 	m.Count += other.Count
-	m.SpendMicrocents += other.SpendMicrocents
-	m.LatencyMicros += other.LatencyMicros
+	m.SpendMicrocents = Sum(m.SpendMicrocents, other.SpendMicrocents)
+	m.LatencyMicros = Sum(m.LatencyMicros, other.LatencyMicros)
 	m.Timed += other.Timed
-	m.Bytes += other.Bytes
+	m.Bytes = Sum(m.Bytes, other.Bytes)
 }
+
+// Sum is of two costs, durations or numbers of bytes, at most MaxSum.
+func Sum(a, b int64) int64 { return min(min(a, MaxSum)+min(b, MaxSum), MaxSum) }
 
 // Totals are measures by status. A request is counted once under Requests or Denied, when it is decided, and a
 // second time under Succeeded or Failed, if its outcome is reported.
@@ -52,10 +59,10 @@ func (t *Totals) Add(status Status, m Measures) {
 	case Failed:
 		t.Failed += m.Count
 	}
-	t.SpendMicrocents += m.SpendMicrocents
-	t.LatencyMicros += m.LatencyMicros
+	t.SpendMicrocents = Sum(t.SpendMicrocents, m.SpendMicrocents)
+	t.LatencyMicros = Sum(t.LatencyMicros, m.LatencyMicros)
 	t.Timed += m.Timed
-	t.Bytes += m.Bytes
+	t.Bytes = Sum(t.Bytes, m.Bytes)
 }
 
 // Merge adds another's.
@@ -64,8 +71,8 @@ func (t *Totals) Merge(other *Totals) {
 	t.Denied += other.Denied
 	t.Succeeded += other.Succeeded
 	t.Failed += other.Failed
-	t.SpendMicrocents += other.SpendMicrocents
-	t.LatencyMicros += other.LatencyMicros
+	t.SpendMicrocents = Sum(t.SpendMicrocents, other.SpendMicrocents)
+	t.LatencyMicros = Sum(t.LatencyMicros, other.LatencyMicros)
 	t.Timed += other.Timed
-	t.Bytes += other.Bytes
+	t.Bytes = Sum(t.Bytes, other.Bytes)
 }

@@ -104,8 +104,7 @@ func (r *Rollup) AddBounded(e *Event, bound func(*Event)) *Count {
 		use = &Use{Last: LastOf(e)}
 		r.Keys[e.Key] = use
 	} else {
-		last := LastOf(e)
-		use.Last.Merge(&last)
+		use.Last.note(e)
 	}
 	start := BucketStart(e)
 	c := use.find(start, &e.Attribution, &e.Details)
@@ -130,18 +129,32 @@ func (r *Rollup) AddRefused(pair Pair, refused *Refused) {
 	r.Refused[pair] = known
 }
 
-// Merge counts all that another roll-up counted, which stays as it is. The order of merging makes no difference.
-func (r *Rollup) Merge(other *Rollup) {
+// Merge counts all that another roll-up counted, which stays as it is, and returns how many lines are new. The order
+// of merging makes no difference.
+func (r *Rollup) Merge(other *Rollup) (lines int) { return r.merge(other, (*Use).clone) }
+
+// Absorb is Merge of a roll-up that is not needed any more, and must not be used.
+func (r *Rollup) Absorb(other *Rollup) (lines int) {
+	return r.merge(other, func(u *Use) *Use { return u })
+}
+
+func (r *Rollup) merge(other *Rollup, taken func(*Use) *Use) (lines int) {
 	for key, theirs := range other.Keys {
-		if ours := r.Keys[key]; ours != nil {
-			ours.merge(theirs)
-		} else {
-			r.Keys[key] = theirs.clone()
+		ours := r.Keys[key]
+		if ours == nil {
+			ours = taken(theirs)
+			r.Keys[key] = ours
+			lines += len(ours.Counts)
+			continue
 		}
+		before := len(ours.Counts)
+		ours.merge(theirs)
+		lines += len(ours.Counts) - before
 	}
 	for pair, refused := range other.Refused {
 		r.AddRefused(pair, &refused)
 	}
+	return lines
 }
 
 // Time is Unix seconds as a time.

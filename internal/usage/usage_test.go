@@ -151,9 +151,19 @@ func TestMergingInAnyOrderCountsTheSame(t *testing.T) {
 				t.Fatal("what was merged has changed")
 			}
 		}()
-		merged := NewRollup()
+		merged, absorbed := NewRollup(), NewRollup()
+		lines := 0
 		for _, part := range rapid.Permutation(parts).Draw(t, "order") {
-			merged.Merge(part)
+			if n := merged.Merge(part); n != merged.Lines()-lines {
+				t.Fatalf("%d lines were added, and %d told", merged.Lines()-lines, n)
+			}
+			lines = merged.Lines()
+			copied := NewRollup()
+			copied.Merge(part)
+			absorbed.Absorb(copied)
+		}
+		if !reflect.DeepEqual(counted(absorbed), counted(merged)) || absorbed.Lines() != lines {
+			t.Fatalf("absorbed %v, merged %v", counted(absorbed), counted(merged))
 		}
 		if !reflect.DeepEqual(counted(merged), counted(whole)) || merged.Lines() != whole.Lines() {
 			t.Fatalf("merged %v, whole %v", counted(merged), counted(whole))
@@ -177,6 +187,19 @@ func drawLast(t *rapid.T) Last {
 		r.Add(&e)
 	}
 	return r.Keys[a].Last
+}
+
+func TestAnEventIsNotedAsItIsMerged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		noted := drawLast(t)
+		merged := noted
+		e := drawEvent(t)
+		last := LastOf(&e)
+		merged.Merge(&last)
+		if noted.note(&e); noted != merged {
+			t.Fatalf("noted %+v, merged %+v", noted, merged)
+		}
+	})
 }
 
 func TestMergingWhatIsKnownOfAKeyIsOrderlessAndHarmless(t *testing.T) {

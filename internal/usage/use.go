@@ -1,12 +1,15 @@
 package usage
 
-// Use is what was counted of one key.
+// Use is what was counted of one key. It must not be copied.
 type Use struct {
 	Last Last
 	// Counts are in no order, and there is one for each bucket at most.
 	Counts []*Count
 	// places are the same by bucket, where there are many; nil: there are few.
 	places map[Bucket]*Count
+	// first is where the first count is, as most keys have no other: that saves two allocations of three.
+	first  Count
+	inline [1]*Count
 }
 
 // Count is what was counted in a bucket: a line of a roll-up.
@@ -40,6 +43,11 @@ func (u *Use) find(start int64, a *Attribution, d *Details) *Count {
 }
 
 func (u *Use) begin(b *Bucket) *Count {
+	if u.Counts == nil {
+		u.first, u.inline[0] = Count{Bucket: *b}, &u.first
+		u.Counts = u.inline[:]
+		return &u.first
+	}
 	c := &Count{Bucket: *b}
 	u.Counts = append(u.Counts, c)
 	switch {
@@ -66,14 +74,9 @@ func (u *Use) merge(other *Use) {
 }
 
 func (u *Use) clone() *Use {
-	n := len(u.Counts)
-	counts, copied := make([]Count, n), &Use{Last: u.Last, Counts: make([]*Count, n)}
-	for i, c := range u.Counts {
-		counts[i] = *c
-		copied.Counts[i] = &counts[i]
-	}
-	if n > few {
-		copied.index()
+	copied := &Use{Last: u.Last}
+	for _, c := range u.Counts {
+		copied.begin(&c.Bucket).Measures = c.Measures
 	}
 	return copied
 }

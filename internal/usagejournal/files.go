@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,8 +26,11 @@ const (
 	newSuffix     = ".new"
 )
 
-// The first bytes of each batch, which change with its form.
-var magic = []byte("claviger usage 1\n")
+// The first bytes of each file, which change with the form of what follows.
+var (
+	magic        = []byte("claviger usage 1\n")
+	reportsMagic = []byte("claviger reports 1\n")
+)
 
 func (j *Journal) batchFile(p Place) string   { return j.base(p) + batchSuffix }
 func (j *Journal) reportsFile(p Place) string { return j.base(p) + reportsSuffix }
@@ -38,7 +40,7 @@ func (j *Journal) base(p Place) string {
 
 // Seal writes a batch that was cut. Unless all reports are on disk already, they are written with it.
 func (j *Journal) Seal(b *usage.Batch, whole bool) error {
-	w := writer(append(bytes.Clone(magic), make([]byte, frameHead)...))
+	w := j.beginSealing()
 	batch(w, b)
 	reports := b.Reports
 	if whole {
@@ -59,7 +61,21 @@ func (j *Journal) Seal(b *usage.Batch, whole bool) error {
 	return os.Rename(name+newSuffix, name)
 }
 
-// Read reads a batch. Of the last one of a writer that was killed there may be nothing but reports.
+// So much memory is kept from one batch to the next.
+const keptMemory = 1 << 24
+
+func (j *Journal) beginSealing() *wire {
+	if w := j.sealed; w != nil && cap(w.out) < keptMemory && len(w.numbers) < keptMemory>>8 {
+		w.reset(append(w.out[:0], magic...))
+	} else {
+		j.sealed = writer(bytes.Clone(magic))
+	}
+	j.sealed.out = append(j.sealed.out, make([]byte, frameHead)...)
+	return j.sealed
+}
+
+// Read reads a batch. Of the last one of a writer that was killed there may be nothing but reports, and of one that was
+// put aside nothing at all. What is not as it was written is a *Damaged; after any other error it is worth reading again.
 func (j *Journal) Read(p Place) (*usage.Batch, error) {
 	b := usage.NewBatch(p.Writer, p.Number)
 	in, err := os.ReadFile(j.batchFile(p))
@@ -69,7 +85,7 @@ func (j *Journal) Read(p Place) (*usage.Batch, error) {
 		return nil, err
 	default:
 		if err := readBatch(in, b); err != nil {
-			return nil, fmt.Errorf("%s: %w", j.batchFile(p), err)
+			return nil, &Damaged{j.batchFile(p), err}
 		}
 	}
 	if len(b.Reports) > 0 {
@@ -79,14 +95,16 @@ func (j *Journal) Read(p Place) (*usage.Batch, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	b.Reports = readReports(in)
+	if b.Reports, err = readReports(in); err != nil {
+		return nil, &Damaged{j.reportsFile(p), err}
+	}
 	return b, nil
 }
 
 func readBatch(in []byte, b *usage.Batch) error {
 	in, ok := bytes.CutPrefix(in, magic)
 	if !ok {
-		return errors.New("it was written by another version of Claviger")
+		return errVersion
 	}
 	payload, _, err := nextFrame(in)
 	if err != nil {
@@ -99,23 +117,29 @@ func readBatch(in []byte, b *usage.Batch) error {
 		b.Reports = append(b.Reports, usage.Event{})
 		event(w, &b.Reports[i])
 	}
-	return w.err
+	return w.end()
 }
 
 // readReports reads until the end, or until where a kill cut it off.
-func readReports(in []byte) (reports []usage.Event) {
-	for {
+func readReports(in []byte) (reports []usage.Event, err error) {
+	in, ok := bytes.CutPrefix(in, reportsMagic)
+	if !ok && !bytes.HasPrefix(reportsMagic, in) {
+		return nil, errVersion
+	}
+	for ok {
 		payload, rest, err := nextFrame(in)
 		if err != nil {
-			return reports
+			break
 		}
 		var e usage.Event
 		w := reader(payload)
-		if event(w, &e); w.err != nil {
-			return reports
+		event(w, &e)
+		if err := w.end(); err != nil { // its checksum is right
+			return nil, err
 		}
 		reports, in = append(reports, e), rest
 	}
+	return reports, nil
 }
 
 // Remove removes a batch, which is stored.
@@ -141,12 +165,6 @@ func (j *Journal) Remove(p Place) error {
 	return errors.Join(errs...)
 }
 
-// PutAside keeps a batch that cannot be read from being tried again. Somebody may be able to make something of it.
-func (j *Journal) PutAside(p Place) (name string, err error) {
-	name = j.batchFile(p) + ".damaged"
-	return name, os.Rename(j.batchFile(p), name)
-}
-
 // Left are the batches of writers that are gone, those of each in order.
 func (j *Journal) Left() ([]Place, error) {
 	dirs, err := os.ReadDir(j.dir)
@@ -155,7 +173,7 @@ func (j *Journal) Left() ([]Place, error) {
 	}
 	var places []Place
 	for _, dir := range dirs {
-		if !dir.IsDir() || dir.Name() == j.writer {
+		if !dir.IsDir() || dir.Name() == j.writer || strings.HasSuffix(dir.Name(), asideSuffix) {
 			continue
 		}
 		found, err := j.leftBy(dir.Name())

@@ -27,6 +27,7 @@ type Journal struct {
 	lock   *os.File
 	writer string
 	bytes  atomic.Int64
+	sealed *wire // memory to be used again
 
 	mu     sync.Mutex
 	number int64 // of the batch that is open
@@ -99,13 +100,27 @@ func (j *Journal) Report(e *usage.Event) error {
 	return err
 }
 
+// begin makes the file of the open batch's reports.
+func (j *Journal) begin() error {
+	file, err := os.OpenFile(j.reportsFile(Place{j.writer, j.number}), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(reportsMagic); err != nil {
+		file.Close()           //nolint:errcheck // there is nothing in it
+		os.Remove(file.Name()) //nolint:errcheck // likewise
+		return err
+	}
+	j.file, j.size = file, int64(len(reportsMagic))
+	j.bytes.Add(j.size)
+	return nil
+}
+
 func (j *Journal) append(e *usage.Event) (err error) {
 	if j.file == nil {
-		at := Place{j.writer, j.number}
-		if j.file, err = os.OpenFile(j.reportsFile(at), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+		if err := j.begin(); err != nil {
 			return err
 		}
-		j.size = 0
 	}
 	w := writer(append(j.frame[:0], make([]byte, frameHead)...))
 	event(w, e)

@@ -217,7 +217,7 @@ func FuzzReadBatch(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(_ *testing.T, payload []byte) {
 		in := append(slices.Clone(magic), sealFrame(append(make([]byte, frameHead), payload...))...)
-		readBatch(in, usage.NewBatch("w", 1)) //nolint:errcheck // that it ends is what matters
-		readReports(in[len(magic):])
+		readBatch(in, usage.NewBatch("w", 1))                               //nolint:errcheck // that it ends is what matters
+		readReports(append(slices.Clone(reportsMagic), in[len(magic):]...)) //nolint:errcheck // likewise
 	})
 }

@@ -27,28 +27,13 @@ func event(w *wire, e *usage.Event) {
 	}
 }
 
-// attribution is mostly the one before, of the same key.
 func attribution(w *wire, a *usage.Attribution) {
-	same := *a == w.attribution
-	if w.flag(&same); same {
-		*a = w.attribution
-		return
-	}
-	w.text(&a.Workspace)
-	w.text(&a.ServiceAccount)
-	w.text(&a.EntityKind)
-	w.text(&a.EntityID)
-	w.text(&a.Department)
-	w.text(&a.Environment)
-	w.attribution = *a
+	w.like(w.before.attribution[:], &a.Workspace, &a.ServiceAccount, &a.EntityKind, &a.EntityID, &a.Department, &a.Environment)
 }
 
 func details(w *wire, d *usage.Details) {
 	number(w, &d.Status)
-	w.text(&d.Error)
-	w.text(&d.Tier)
-	w.text(&d.Domain)
-	w.text(&d.Resource)
+	w.like(w.before.details[:], &d.Error, &d.Tier, &d.Domain, &d.Resource)
 }
 
 // use is what was counted of a key.
@@ -123,6 +108,7 @@ func line(w *wire, l *usage.Line) {
 
 // batch reads or writes all but the reports, which have files of their own.
 func batch(w *wire, b *usage.Batch) {
+	w.numbering = len(b.Lines) > 0
 	each(w, b.Rollup.Keys, use)
 	each(w, b.Rollup.Refused, refused)
 	length := w.length(len(b.Lines))

@@ -17,17 +17,30 @@ type wire struct {
 	reading bool
 	numbers map[string]uint64 // of texts that were written, from 1
 	texts   []string          // that were read
-	// of series likewise
+	// of series likewise, where lines are to name them
+	numbering     bool
 	seriesNumbers map[*usage.Series]int64
 	seriesRead    []*usage.Series
-	attribution   usage.Attribution // the one before
-	err           error
+	// before are the texts of the attribution and of the details before.
+	before struct {
+		attribution [6]string
+		details     [4]string
+	}
+	err error
 }
 
 var errCutOff = errors.New("it ends in the middle, or is damaged")
 
 func writer(out []byte) *wire {
 	return &wire{out: out, numbers: map[string]uint64{}, seriesNumbers: map[*usage.Series]int64{}}
+}
+
+// reset makes it one that begins anew, with the memory that it has.
+func (w *wire) reset(out []byte) {
+	numbers, series := w.numbers, w.seriesNumbers
+	clear(numbers)
+	clear(series)
+	*w = wire{out: out, numbers: numbers, seriesNumbers: series}
 }
 
 func reader(in []byte) *wire { return &wire{in: in, reading: true} }
@@ -79,6 +92,26 @@ func (w *wire) text(s *string) {
 	}
 }
 
+// like are texts of which each is mostly the one before in its place: which are not is told by the bits of a number.
+func (w *wire) like(before []string, texts ...*string) {
+	var changed int64
+	for i, s := range texts {
+		if !w.reading && *s != before[i] {
+			changed |= 1 << i
+		}
+	}
+	w.number(&changed)
+	for i, s := range texts {
+		switch {
+		case changed>>i&1 == 1:
+			w.text(s)
+			before[i] = *s
+		case w.reading:
+			*s = before[i]
+		}
+	}
+}
+
 // unique is a text that does not come again.
 func (w *wire) unique(s *string) {
 	if !w.reading {
@@ -92,6 +125,14 @@ func (w *wire) unique(s *string) {
 	}
 	*s = string(w.in[:length])
 	w.in = w.in[length:]
+}
+
+// end is an error where not all was read, or something was not as it is written.
+func (w *wire) end() error {
+	if w.err == nil && len(w.in) > 0 {
+		w.err = errTooLong
+	}
+	return w.err
 }
 
 func (w *wire) unsigned() uint64 {
@@ -142,7 +183,9 @@ func (w *wire) series(s *usage.Series) {
 		w.seriesRead = append(w.seriesRead, s)
 		return
 	}
-	w.seriesNumbers[s] = int64(len(w.seriesNumbers) + 1)
+	if w.numbering {
+		w.seriesNumbers[s] = int64(len(w.seriesNumbers) + 1)
+	}
 }
 
 // seriesNumber is the number of a series; zero, and the series after that: it has none yet.

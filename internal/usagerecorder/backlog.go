@@ -68,6 +68,30 @@ func (l *backlog) first() []waiting {
 	return l.items[:l.busy:l.busy]
 }
 
+// split makes of the first n, which are being stored, one for each of their numbers, to be read from the journal. Those
+// that are in memory alone stay as they are. Returned is how many there are then.
+func (l *backlog) split(n int) (parts int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var items []waiting
+	for _, w := range l.items[:n] {
+		if !w.sealed {
+			items = append(items, w)
+			continue
+		}
+		for number := w.first; number <= w.last; number++ {
+			part := waiting{writer: w.writer, first: number, last: number, sealed: true, since: w.since}
+			if number == w.last {
+				part.events = w.events // as nobody knows how they are spread
+			}
+			items = append(items, part)
+		}
+		l.rows -= w.rows
+	}
+	l.items, l.busy = append(items, l.items[n:]...), 0
+	return len(items)
+}
+
 // done takes out the first ones, which are stored, and says how many events were in them.
 func (l *backlog) done(n int) (events int64) {
 	l.mu.Lock()

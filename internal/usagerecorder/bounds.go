@@ -7,22 +7,29 @@ import (
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-// What a key may be told apart by in a day: so many combinations of tier, domain, resource and error. Those may be
-// chosen by whoever uses the key, and each is a row of the store in every hour in which it comes about.
-const maxDetails = 2000
+// What keys may be told apart by in a day: so many combinations of tier, domain, resource and error each, and so many of
+// all keys, in some forty megabytes. Those may be chosen by whoever uses the key, and each is a row of the store in every
+// hour in which it comes about.
+const (
+	maxDetails    = 2000
+	maxAllDetails = 1 << 20
+)
 
 // Other takes the place of the tier, domain, resource and reported error of events beyond that. They are counted
 // all the same.
 const Other = "(other)"
 
-// bounds are the combinations that there were of each key today.
+// bounds are the combinations that there were today, by their hashes: of two with the same one, which are one in
+// billions, one is let through.
 type bounds struct {
-	seed  maphash.Seed
 	today int64
-	seen  map[keyid.ID]map[uint64]struct{}
+	most  int
+	hash  maphash.Hash
+	seen  map[uint64]struct{}
+	of    map[keyid.ID]int // how many
 }
 
-func newBounds() bounds { return bounds{seed: maphash.MakeSeed()} }
+func newBounds() *bounds { return &bounds{most: maxAllDetails} }
 
 // hold makes of one combination too many one that is as good as any.
 func (b *bounds) hold(e *usage.Event) {
@@ -30,19 +37,15 @@ func (b *bounds) hold(e *usage.Event) {
 		return // there are only as many of these as there are codes
 	}
 	if today := usage.DayStart(e.At.Unix()); today > b.today || b.seen == nil {
-		b.today, b.seen = today, map[keyid.ID]map[uint64]struct{}{}
+		b.today, b.seen, b.of = today, map[uint64]struct{}{}, map[keyid.ID]int{}
 	}
-	seen := b.seen[e.Key]
-	if seen == nil {
-		seen = map[uint64]struct{}{}
-		b.seen[e.Key] = seen
-	}
-	hash := maphash.Comparable(b.seed, e.Details)
-	if _, ok := seen[hash]; ok {
+	hash := b.hashOf(e)
+	if _, ok := b.seen[hash]; ok {
 		return
 	}
-	if len(seen) < maxDetails {
-		seen[hash] = struct{}{}
+	if count := b.of[e.Key]; count < maxDetails && len(b.seen) < b.most {
+		b.of[e.Key] = count + 1
+		b.seen[hash] = struct{}{}
 		return
 	}
 	for _, text := range []*string{&e.Tier, &e.Domain, &e.Resource} {
@@ -53,4 +56,15 @@ func (b *bounds) hold(e *usage.Event) {
 	if e.Status == usage.Failed && e.Error != "" {
 		e.Error = Other
 	}
+}
+
+func (b *bounds) hashOf(e *usage.Event) uint64 {
+	b.hash.Reset()
+	b.hash.Write(e.Key[:])
+	b.hash.WriteByte(byte(e.Status))
+	for _, text := range [...]string{e.Error, e.Tier, e.Domain, e.Resource} {
+		b.hash.WriteString(text)
+		b.hash.WriteByte(0)
+	}
+	return b.hash.Sum64()
 }

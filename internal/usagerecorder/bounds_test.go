@@ -33,3 +33,19 @@ func TestTooManyDetailsBecomeOneAndAreCountedAllTheSame(t *testing.T) {
 		}
 	}
 }
+
+func TestTooManyDetailsOfAllKeysBecomeOthers(t *testing.T) {
+	b, got := newBounds(), usage.NewRollup()
+	b.most = 10
+	for i := range 20 {
+		e := event(fmt.Sprint("key", i%4))
+		e.Tier = fmt.Sprint("tier", i)
+		got.AddBounded(&e, b.hold)
+	}
+	known := event("key1")
+	known.Tier = "tier1"
+	got.AddBounded(&known, b.hold)
+	if sum := got.Events(); sum != 21 || got.Lines() != 10+4 {
+		t.Errorf("%d events are told apart as %d", sum, got.Lines())
+	}
+}

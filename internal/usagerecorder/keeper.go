@@ -28,9 +28,8 @@ func (r *Recorder) keep() {
 		if failing = err != nil; failing {
 			r.metrics.journalFailures.Inc()
 		}
-		events := b.Events()
 		r.metrics.linesDropped.Add(float64(r.backlog.add(&b, err == nil)))
-		r.metrics.events.Add(float64(events))
+		r.metrics.events.Add(float64(b.events))
 		select {
 		case r.kept <- struct{}{}:
 		default: // nobody waits for it any more
@@ -55,7 +54,7 @@ func (l *backlog) add(b *counted, sealed bool) (linesDropped int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.signal()
-	w := waiting{b.Writer, b.First, b.Last, b.Batch, sealed, b.Events(), rowsOf(b.Batch), b.at}
+	w := waiting{b.Writer, b.First, b.Last, b.Batch, sealed, b.events, rowsOf(b.Batch), b.at}
 	if l.rows+w.rows > maxInMemory {
 		if sealed {
 			w.batch, w.rows = nil, 0
@@ -81,10 +80,9 @@ func (l *backlog) join(w *waiting) bool {
 	if last.batch == nil || last.sealed != w.sealed || last.writer != w.writer || last.rows > maxAtOnce {
 		return false
 	}
-	l.rows -= last.rows
-	last.batch.Merge(w.batch)
-	last.last, last.events, last.rows = w.last, last.events+w.events, rowsOf(last.batch)
-	l.rows += last.rows
+	rows := last.batch.Absorb(w.batch)
+	last.last, last.events, last.rows = w.last, last.events+w.events, last.rows+rows
+	l.rows += rows
 	return true
 }
 

@@ -127,30 +127,3 @@ func TestWhatCanNeitherBeStoredNorWrittenIsToldAtTheEnd(t *testing.T) {
 		t.Error("closing told of no loss")
 	}
 }
-
-func TestADamagedBatchIsPutAsideAndHoldsUpNoOther(t *testing.T) {
-	store, clock, dir := newMemory(), testclock.NewFakeClock(start), t.TempDir()
-	store.set(true, false)
-	r := newRecorder(t, store, dir, clock, logr.Discard())
-	for i := range 2 {
-		r.Record(event("a"))
-		eventually(t, clock, "it is in the journal", func() bool { return r.backlog.length() == i+1 })
-	}
-	left := killed(t, dir)
-	first := filepath.Join(left, r.journal.Writer(), "1.batch")
-	text, err := os.ReadFile(first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text[len(text)-1] ^= 1
-	if err := os.WriteFile(first, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	store.set(false, false)
-	other := newMemory()
-	next := newRecorder(t, other, left, clock, logr.Discard())
-	eventually(t, clock, "the other is stored", func() bool { return other.stored() == 1 && next.backlog.length() == 0 })
-	if _, err := os.Stat(first + ".damaged"); err != nil {
-		t.Error(err)
-	}
-}

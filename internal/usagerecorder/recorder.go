@@ -35,6 +35,8 @@ const (
 	// What the collector lets come together once something came, so as not to be woken by
 	// each event. It is no time that anything depends on, and not taken from the clock.
 	gather = time.Millisecond
+	// What may lie between the moment that an event tells of and when it is recorded.
+	onTheWay = time.Second
 )
 
 // Options are what a Recorder is made of; all are needed.
@@ -63,6 +65,10 @@ type Recorder struct {
 	kept chan struct{} // has one when the keeper is ready for the next
 
 	backlog backlog
+	// reached is a moment, in Unix nanoseconds, before which all that was recorded has come into the backlog.
+	reached atomic.Int64
+	// continues are the writers of what was left in the journal.
+	continues []string
 
 	closed    atomic.Bool
 	closeOnce sync.Once
@@ -81,7 +87,10 @@ func New(o Options) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.backlog.begin(left, r.clock.Now())
+	now := r.clock.Now()
+	r.backlog.begin(left, now)
+	r.continues = writersOf(left)
+	r.reachedUntil(now) // as nothing was recorded yet
 	if err := r.metrics.register(o.Registerer, r); err != nil {
 		return nil, err
 	}
@@ -133,22 +142,15 @@ func (r *Recorder) Report(e usage.Event) {
 	}
 }
 
-// CountedUntil is a moment before which everything is stored that was recorded.
-func (r *Recorder) CountedUntil() time.Time {
-	until := r.clock.Now()
-	if _, since := r.backlog.pending(); !since.IsZero() && since.Before(until) {
-		until = since
-	}
-	return until.Add(-2 * flushEvery) // for what is counted, and what is on its way from there
-}
-
 // collect counts what arrives and hands the counts over, one batch at a time.
 func (r *Recorder) collect() {
 	ticker := r.clock.NewTicker(flushEvery)
 	defer ticker.Stop()
 	c := newCollector(r)
 	for {
+		began := r.clock.Now()
 		c.drain()
+		c.drained = began
 		r.idle.Store(true)
 		if c.drain() && r.idle.CompareAndSwap(true, false) {
 			continue // it came before anybody could see that we sleep
@@ -160,6 +162,7 @@ func (r *Recorder) collect() {
 			c.due = true
 		case <-r.kept:
 			c.handed = false
+			r.reachedUntil(c.cutUntil)
 		case <-r.closing:
 			r.finish(c)
 			return

@@ -1,10 +1,12 @@
 package usagerecorder
 
 import (
+	"errors"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagejournal"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 // What the store is given before it is asked again, doubled with each failure.
@@ -18,13 +20,13 @@ const (
 // stored for little more. It is in the journal meanwhile, and nothing waits for longer than LongestRest.
 const (
 	restParts   = 40
-	LongestRest = 10 * time.Second
+	LongestRest = 20 * time.Second
 )
 
 // storeAll stores whatever waits, until there is no more to come. Once it is to end, it tries no failure again:
 // what is left is in the journal.
 func (r *Recorder) storeAll() {
-	s := storer{Recorder: r}
+	s := storer{Recorder: r, bounds: newBounds()}
 	for {
 		first := r.backlog.first()
 		if len(first) == 0 {
@@ -47,9 +49,11 @@ func (r *Recorder) storeAll() {
 
 type storer struct {
 	*Recorder
-	failures int  // in a row
-	ending   bool // there will be no more batches
-	asked    bool // whether the first batch is stored must be asked
+	failures int     // in a row
+	ending   bool    // there will be no more batches
+	asked    bool    // whether the first batch is stored must be asked
+	alone    int     // so many of the first ones are to be stored one by one
+	bounds   *bounds // of reports that are read from the journal
 }
 
 // wait waits for more, or for a time where one is given; false: there will be no more.
@@ -109,7 +113,10 @@ func (s *storer) store(first []waiting) error {
 	start := s.clock.Now()
 	err = s.Recorder.store.Add(s.context, b)
 	s.metrics.seconds.Observe(s.clock.Since(start).Seconds())
-	if err != nil {
+	switch {
+	case errors.Is(err, usagestore.ErrUnstorable):
+		return s.refused(first[:n], err)
+	case err != nil:
 		s.asked = true
 		return err
 	}
@@ -117,12 +124,15 @@ func (s *storer) store(first []waiting) error {
 	return nil
 }
 
-// merge makes one batch of the first n. None and no error: the first cannot be read, and was put aside.
+// merge makes one batch of the first n. None and no error: part of the first cannot be read, and was put aside.
 func (s *storer) merge(first []waiting) (all *usage.Batch, n int, err error) {
+	if s.alone > 0 {
+		first = first[:1]
+	}
 	for i := range first {
 		b := first[i].batch
 		if b == nil {
-			if b, err = s.journal.Read(usagejournal.Place{Writer: first[i].writer, Number: first[i].first}); err != nil {
+			if b, err = s.read(&first[i]); err != nil {
 				break
 			}
 		}
@@ -140,23 +150,17 @@ func (s *storer) merge(first []waiting) (all *usage.Batch, n int, err error) {
 	if n > 0 {
 		return all, n, nil // and the turn of what cannot be read comes later
 	}
-	return nil, 0, s.putAside(first[:1], err)
-}
-
-// putAside goes on without a batch that is damaged. Nothing else of it could be stored.
-func (s *storer) putAside(damaged []waiting, reason error) error {
-	name, err := s.journal.PutAside(usagejournal.Place{Writer: damaged[0].writer, Number: damaged[0].first})
-	if err != nil {
-		return err
+	var damaged *usagejournal.Damaged
+	if !errors.As(err, &damaged) {
+		return nil, 0, err
 	}
-	s.log.Error(reason, "A batch of usage in the journal cannot be read and is left out; if it was written by a newer Claviger, take the ending .damaged away and start that", "file", name)
-	s.metrics.journalFailures.Inc()
-	s.backlog.done(1)
-	return nil
+	// What else there is of the batch is stored the next time.
+	return nil, 0, s.putAside(&first[0], err, damaged.File)
 }
 
 // finished forgets what is stored.
 func (s *storer) finished(stored []waiting) {
+	s.alone = max(s.alone-len(stored), 0)
 	for i := range stored {
 		// What cannot be removed is not stored again when it is found at the next start.
 		for number := stored[i].first; number <= stored[i].last; number++ {

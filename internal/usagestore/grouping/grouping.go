@@ -169,7 +169,7 @@ func add(counts *usagefeed.Counts, status usage.Status, m usage.Measures) {
 	counts.Denied += totals.Denied
 	counts.Succeeded += totals.Succeeded
 	counts.Failed += totals.Failed
-	counts.SpendMicrocents += totals.SpendMicrocents
+	counts.SpendMicrocents = usage.Sum(counts.SpendMicrocents, totals.SpendMicrocents)
 }
 
 // refusals are what limits refused: all that there was, and of each key the newest.

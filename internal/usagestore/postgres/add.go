@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/usagestore"
 	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 )
 
@@ -20,6 +21,7 @@ const leapAfter = time.Hour
 type addition struct {
 	pgx.Tx
 	store  *Store
+	in     incarnation
 	keys   map[string]int64 // rows
 	series map[[16]byte]int64
 	same   map[*usage.Series]place // of this batch, as hours, days and lines are of the same few
@@ -43,16 +45,24 @@ func (s *Store) Add(ctx context.Context, b *usage.Batch) error {
 		return err
 	}
 	a := &addition{store: s, same: map[*usage.Series]place{}}
+	refused := false
 	err := s.transaction(ctx, addTimeout, func(ctx context.Context, tx pgx.Tx) error {
 		a.Tx = tx
-		return a.add(ctx, b)
+		err := a.add(ctx, b)
+		refused = isRefused(err) // but not of what is said in connecting, which comes out of the URL
+		return err
 	})
-	if err == nil {
-		s.keys.keep(a.keys)
-		s.series.keep(a.series)
-	}
-	if noPartition(err) {
+	switch {
+	case err == nil && a.in != "":
+		s.keys.keep(a.in, a.keys)
+		s.series.keep(a.in, a.series)
+	case refused:
+		return fmt.Errorf("%w: %w", usagestore.ErrUnstorable, err)
+	case noPartition(err):
 		s.partitions.Clear() // another verifier has dropped one, which is made anew with the next try
+	case noRow(err):
+		s.keys.forget() // somebody has deleted rows, which are made anew with the next try
+		s.series.forget()
 	}
 	return err
 }
@@ -107,13 +117,14 @@ func (a *addition) add(ctx context.Context, b *usage.Batch) error {
 	return a.addRefusals(ctx, changes)
 }
 
-// number notes a batch's number, and says whether it is a new one. Whoever adds the same at the same time waits here.
+// number notes a batch's number, and says whether it is a new one. Whoever adds the same at the same time waits here. On
+// the way it finds out which incarnation of the database the transaction is in.
 func (a *addition) number(ctx context.Context, b *usage.Batch) (isNew bool, err error) {
 	const note = `
 INSERT INTO writers (writer, last) VALUES ($1, $2)
-ON CONFLICT (writer) DO UPDATE SET last = excluded.last WHERE writers.last < $3 RETURNING last`
+ON CONFLICT (writer) DO UPDATE SET last = excluded.last WHERE writers.last < $3 RETURNING ` + selectIncarnation
 	var last int64
-	err = a.QueryRow(ctx, note, b.Writer, b.Last, b.First).Scan(&last)
+	err = a.QueryRow(ctx, note, b.Writer, b.Last, b.First).Scan(&a.in)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err == nil, err
 	}
@@ -130,8 +141,9 @@ const (
 	insertSlots = ` (series_id, start, count, spend_microcents, latency_us, timed, bytes)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
 ON CONFLICT (series_id, start) DO UPDATE SET
-    count = r.count + excluded.count, spend_microcents = r.spend_microcents + excluded.spend_microcents,
-    latency_us = r.latency_us + excluded.latency_us, timed = r.timed + excluded.timed, bytes = r.bytes + excluded.bytes`
+    count = r.count + excluded.count, spend_microcents = least(r.spend_microcents + excluded.spend_microcents, ` + maxSum + `),
+    latency_us = least(r.latency_us + excluded.latency_us, ` + maxSum + `), timed = r.timed + excluded.timed,
+    bytes = least(r.bytes + excluded.bytes, ` + maxSum + `)`
 
 	upsertHours = `INSERT INTO hours AS r` + insertSlots
 	upsertDays  = `INSERT INTO days AS r` + insertSlots
@@ -141,7 +153,7 @@ func (a *addition) addSlots(ctx context.Context, upsert string, slots []grouping
 	c := newColumns(7, len(slots))
 	for i := range slots {
 		m := &slots[i].Measures
-		c.add(a.placeOf(slots[i].Series).series, slots[i].Start, m.Count, m.SpendMicrocents, m.LatencyMicros, m.Timed, m.Bytes)
+		c.add(a.placeOf(slots[i].Series).series, slots[i].Start, m.Count, atMost(m.SpendMicrocents), atMost(m.LatencyMicros), m.Timed, atMost(m.Bytes))
 	}
 	_, err := a.Exec(ctx, upsert, c.values()...)
 	return err

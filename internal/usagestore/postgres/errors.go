@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -62,6 +63,24 @@ func kindOf(err error) string {
 	}
 	return "it does not speak as expected"
 }
+
+// isRefused says whether it is data that a statement was refused for. Of what violates a check it is not said that a row has no
+// partition to go to: that has no constraint's name, and is mended by noPartition.
+func isRefused(err error) bool {
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	return strings.HasPrefix(answer.Code, "22") || answer.Code == checkViolation && answer.ConstraintName != ""
+}
+
+// noRow says whether an error is that a row refers to one that is not there (foreign_key_violation).
+func noRow(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == "23503"
+}
+
+const checkViolation = "23514"
 
 // told is an answer of the server, in its own words. Its details may have a row in them, and are left out.
 type told struct{ *pgconn.PgError }

@@ -10,7 +10,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 )
 
-// settle finds out which reports are new.
+// settle finds out which reports are new. One that waited for the database longer than such marks are kept is marked as
+// of now: the mark would be gone before another verifier stores the same report, which waited as long.
 func (a *addition) settle(ctx context.Context, b *usage.Batch) (*usage.Rollup, []usage.Line, error) {
 	if len(b.Reports) == 0 {
 		return b.Rollup, b.Lines, nil
@@ -37,10 +38,12 @@ func (a *addition) settle(ctx context.Context, b *usage.Batch) (*usage.Rollup, [
 		return bytes.Compare(a.request[:], b.request[:])
 	})
 	keys, requests, times := make([][]byte, len(names)), make([][]byte, len(names)), make([]int64, len(names))
+	now := a.store.now().Unix()
 	for i := range names {
-		keys[i], requests[i], times[i] = names[i].key[:], names[i].request[:], b.Reports[first[names[i]]].At.Unix()
+		keys[i], requests[i], times[i] = names[i].key[:], names[i].request[:], max(b.Reports[first[names[i]]].At.Unix(), now)
 	}
-	rows, err := a.Query(ctx, `INSERT INTO reports (key, request, at_s) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])
+	rows, err := a.Query(ctx, `INSERT INTO reports (key, request, at_s)
+SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])
 ON CONFLICT DO NOTHING RETURNING key, request`, keys, requests, times)
 	if err != nil {
 		return nil, nil, err
@@ -66,7 +69,7 @@ func (a *addition) findKeys(ctx context.Context, keys []*grouping.Key) error {
 		workspaces[names[i]] = k.Last.Workspace
 	}
 	var unknown []string
-	if a.keys, unknown = a.store.keys.split(names); len(unknown) == 0 {
+	if a.keys, unknown = a.store.keys.split(a.in, names); len(unknown) == 0 {
 		return nil
 	}
 	slices.Sort(unknown)
@@ -93,7 +96,7 @@ func (a *addition) findSeries(ctx context.Context, slots []grouping.Slot) error 
 		}
 	}
 	var unknown [][16]byte
-	if a.series, unknown = a.store.series.split(names); len(unknown) == 0 {
+	if a.series, unknown = a.store.series.split(a.in, names); len(unknown) == 0 {
 		return nil
 	}
 	slices.SortFunc(unknown, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })

@@ -33,7 +33,7 @@ func (s *Store) ready(ctx context.Context) error {
 	if s.migrated.Load() {
 		return nil
 	}
-	if err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return migrate(ctx, tx) }); err != nil {
+	if err := s.begin(ctx, func(tx pgx.Tx) error { return migrate(ctx, tx) }); err != nil {
 		return s.explain(err)
 	}
 	s.migrated.Store(true)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,8 +164,8 @@ func TestEachDayOfTheLogHasAPartitionThatIsDropped(t *testing.T) {
 	// The first still takes the partition for there.
 	late := batchAt("w", 2, november)
 	late.Lines[0].Keep = 240 * time.Hour
-	if err := store.Add(t.Context(), late); err == nil {
-		t.Error("a line has gone into a partition that is not there")
+	if err := store.Add(t.Context(), late); err == nil || errors.Is(err, usagestore.ErrUnstorable) {
+		t.Errorf("a line has gone into a partition that is not there, or is given up: %v", err)
 	}
 	if err := store.Add(t.Context(), late); err != nil {
 		t.Errorf("tried again: %v", err)

@@ -51,7 +51,7 @@ func (s *Store) makePartitions(ctx context.Context, days []int64) error {
 // noPartition says whether an error is that a row has no partition to go to (check_violation, as PostgreSQL has it).
 func noPartition(err error) bool {
 	var answer *pgconn.PgError
-	return errors.As(err, &answer) && answer.Code == "23514"
+	return errors.As(err, &answer) && answer.Code == checkViolation && answer.ConstraintName == ""
 }
 
 const partitionPrefix = "log_"

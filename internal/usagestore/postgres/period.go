@@ -81,7 +81,7 @@ func sumUp(ctx context.Context, tx pgx.Tx, start, end int64, of string, values [
 		if part.from >= part.to {
 			continue
 		}
-		rows, err := tx.Query(ctx, `SELECT status, sum(count)::bigint, sum(r.spend_microcents)::bigint FROM series s JOIN `+part.table+
+		rows, err := tx.Query(ctx, `SELECT status, sum(count)::bigint, least(sum(r.spend_microcents), `+maxSum+`)::bigint FROM series s JOIN `+part.table+
 			` r ON r.series_id = s.id WHERE r.start >= $1 AND r.start < $2 AND `+of+` GROUP BY status`, append([]any{part.from, part.to}, values...)...)
 		if err != nil {
 			return counts, err
@@ -101,7 +101,7 @@ func addStatuses(rows pgx.Rows, counts *usagefeed.Counts) error {
 		if err := rows.Scan(&name, &count, &spend); err != nil {
 			return err
 		}
-		counts.SpendMicrocents += spend
+		counts.SpendMicrocents = usage.Sum(counts.SpendMicrocents, spend)
 		switch status, _ := usage.ParseStatus(name); status {
 		case usage.Allowed:
 			counts.Requests += count

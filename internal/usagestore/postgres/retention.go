@@ -27,6 +27,9 @@ func (s *Store) Expire(ctx context.Context, now time.Time, keep usagestore.Keep)
 		if mine, err := tryLock(ctx, tx, lockExpiry); err != nil || !mine {
 			return err
 		}
+		if _, err := tx.Exec(ctx, idling(expireTimeout+time.Minute)); err != nil {
+			return err
+		}
 		if err := s.expireSums(ctx, now); err != nil {
 			return err
 		}
@@ -118,7 +121,7 @@ func (s *Store) partitionNames(ctx context.Context) (names []string, err error) 
 
 // dropEmpty drops a partition with no line in it. It waits for nobody who is at it: there is another time.
 func (s *Store) dropEmpty(ctx context.Context, name string) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return s.begin(ctx, func(tx pgx.Tx) error {
 		var any bool
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+name+")").Scan(&any); err != nil || any {
 			return err
@@ -129,7 +132,8 @@ func (s *Store) dropEmpty(ctx context.Context, name string) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'"); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "LOCK TABLE "+name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		// The log first, as whoever reads or writes it locks it before its partitions.
+		if _, err := tx.Exec(ctx, "LOCK TABLE ONLY log, "+name+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+name+")").Scan(&any); err != nil || any {

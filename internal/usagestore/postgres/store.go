@@ -52,6 +52,9 @@ type Store struct {
 	keys       memory[string]
 	series     memory[[16]byte]
 	partitions sync.Map // days that have one
+
+	idle time.Duration // idleTimeout
+	now  func() time.Time
 }
 
 // Open makes a Store. It does not connect: the database may be away, and is made or upgraded when it is there.
@@ -75,7 +78,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil
 		}
 	}
-	s := &Store{log: o.Log}
+	config.AfterConnect = prepare
+	s := &Store{log: o.Log, idle: idleTimeout, now: time.Now}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, s.explain(err)
 	}
@@ -99,7 +103,7 @@ func (s *Store) transaction(ctx context.Context, timeout time.Duration, do func(
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	return s.explain(pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return do(ctx, tx) }))
+	return s.explain(s.begin(ctx, func(tx pgx.Tx) error { return do(ctx, tx) }))
 }
 
 // The numbers of the advisory locks, which are the database's: there is one schema of ours in it.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -16,6 +17,7 @@ func open(t testing.TB, url string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store.now = func() time.Time { return november }
 	t.Cleanup(func() { store.Close() }) //nolint:errcheck // a test
 	return store
 }

@@ -6,6 +6,8 @@ import (
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/claviger-dev/claviger/internal/usagestore"
 )
 
 // explain adds to an error of SQLite what a person can do about it.
@@ -20,6 +22,10 @@ func (s *Store) explain(err error) error {
 	var failure *driver.Error
 	if !errors.As(err, &failure) {
 		return fmt.Errorf("usage database %s: %w", s.path, err)
+	}
+	switch failure.Code() {
+	case codes.SQLITE_CONSTRAINT_DATATYPE, codes.SQLITE_CONSTRAINT_NOTNULL, codes.SQLITE_CONSTRAINT_CHECK, codes.SQLITE_TOOBIG:
+		return fmt.Errorf("%w: usage database %s: %w", usagestore.ErrUnstorable, s.path, err)
 	}
 	// The lower byte is the primary code, the rest tells variants of it apart.
 	switch failure.Code() & 0xff {

@@ -53,8 +53,12 @@ func (s *summing) dimensions() string {
 }
 
 // Summed up are these.
-// (In PostgreSQL a sum of integers is no integer.)
-const measures = "CAST(sum(r.count) AS bigint), CAST(sum(r.spend_microcents) AS bigint), CAST(sum(r.latency_us) AS bigint), CAST(sum(r.timed) AS bigint), CAST(sum(r.bytes) AS bigint)"
+var measures = "CAST(sum(r.count) AS bigint), " + sumOf("r.spend_microcents") + ", " + sumOf("r.latency_us") + ", CAST(sum(r.timed) AS bigint), " + sumOf("r.bytes")
+
+// sumOf ends where usage.Sum ends. (In PostgreSQL a sum of integers is no integer, and may be larger than one.)
+func sumOf(column string) string {
+	return fmt.Sprintf("CAST(CASE WHEN sum(%s) > %d THEN %d ELSE sum(%s) END AS bigint)", column, int64(usage.MaxSum), int64(usage.MaxSum), column)
+}
 
 func (s *summing) add(ctx context.Context, part interval) error {
 	b := &builder{dialect: s.dialect}
@@ -120,10 +124,10 @@ func (s *summing) addLog(ctx context.Context) error {
 	b := &builder{dialect: s.dialect}
 	from, to := b.value(s.query.From.UnixMicro()), b.value(s.query.To.UnixMicro())
 	start := fmt.Sprintf("l.at_us / %d * 60", minute)
-	text := fmt.Sprintf(`SELECT %s, %s, count(*), CAST(sum(l.spend_microcents) AS bigint), CAST(sum(l.latency_us) AS bigint),
-    sum(CASE WHEN l.latency_us > 0 THEN 1 ELSE 0 END), CAST(sum(l.bytes) AS bigint)
+	text := fmt.Sprintf(`SELECT %s, %s, count(*), %s, %s,
+    sum(CASE WHEN l.latency_us > 0 THEN 1 ELSE 0 END), %s
 FROM log l JOIN series s ON s.id = l.series_id WHERE %s AND l.at_us >= %s AND l.at_us < %s AND %s GROUP BY %s, %s`,
-		start, s.dimensions(), keysOf(b, &s.query.Filter), from, to, b.where(&s.query.Filter), start, s.dimensions())
+		start, s.dimensions(), sumOf("l.spend_microcents"), sumOf("l.latency_us"), sumOf("l.bytes"), keysOf(b, &s.query.Filter), from, to, b.where(&s.query.Filter), start, s.dimensions())
 	return s.each(ctx, text, b.values, s.take)
 }
 

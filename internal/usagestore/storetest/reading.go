@@ -18,6 +18,7 @@ func runReading(t *testing.T, open Open) {
 		"what has no hours is cut between days of UTC": testOldBuckets,
 		"no answer has more rows than it may":          testMost,
 		"lines come in the order in which they come":   testOrderOfLines,
+		"sums stop where numbers that are exact do":    testLargestSums,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, &fixture{Store: open(t)}) })
 	}

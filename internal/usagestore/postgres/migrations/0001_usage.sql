@@ -13,7 +13,7 @@ CREATE TABLE keys (
     key              text   NOT NULL UNIQUE,     -- the key's ID
     workspace        text   NOT NULL,            -- namespace/name of its Workspace
     service_account  text   NOT NULL DEFAULT '', -- its name; empty: none
-    seq              bigint UNIQUE,              -- grows with each change, in the order of commits: what changed since N is WHERE seq > N
+    seq              bigint,                     -- grows with each change, in the order of commits: what changed since N is WHERE seq > N
     requests         bigint NOT NULL DEFAULT 0,  -- allowed
     denied           bigint NOT NULL DEFAULT 0,
     succeeded        bigint NOT NULL DEFAULT 0,
@@ -33,12 +33,14 @@ CREATE TABLE keys (
     budget_reset_ms  bigint,
     passed_ms        bigint                      -- when a request of it was last allowed; NULL: never
 );
+-- Not UNIQUE, which it is: to change what is UNIQUE locks the row against whoever refers to it, such as new series do.
+CREATE INDEX keys_seq ON keys (seq);
 
 CREATE TABLE usage_groups (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind             text   NOT NULL,            -- Workspace or ServiceAccount
     name             text   NOT NULL,            -- namespace/name
-    seq              bigint NOT NULL UNIQUE,
+    seq              bigint NOT NULL,
     requests         bigint NOT NULL,
     denied           bigint NOT NULL,
     succeeded        bigint NOT NULL,
@@ -54,6 +56,7 @@ CREATE TABLE usage_groups (
     last_used_ms     bigint NOT NULL,
     UNIQUE (kind, name)
 );
+CREATE INDEX usage_groups_seq ON usage_groups (seq);
 
 -- What events are told apart by. Each combination has one row; the attribution is as it was when the event happened.
 CREATE TABLE series (
@@ -139,10 +142,11 @@ CREATE TABLE writers (
 CREATE TABLE key_limits (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     uid           text   NOT NULL UNIQUE,        -- the KeyLimit's metadata.uid
-    seq           bigint NOT NULL UNIQUE,
+    seq           bigint NOT NULL,
     denied        bigint NOT NULL,
     shadow_denied bigint NOT NULL
 );
+CREATE INDEX key_limits_seq ON key_limits (seq);
 
 -- Whom a limit refuses: its newest refusal of each key. Rows are deleted once they are over.
 CREATE TABLE refusals (
