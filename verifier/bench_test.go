@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -21,6 +22,32 @@ func BenchmarkVerify(b *testing.B) {
 		b.Fatal(err)
 	}
 	request := verifier.Request{Key: key, Scopes: verifier.Scopes{AllOf: []string{"orders.items:read"}}, Workspace: "tenant/shop"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := v.Verify(b.Context(), request); !d.Valid() {
+			b.Fatal(d.Code)
+		}
+	}
+}
+
+// discard is a Recorder that forgets.
+type discard struct{}
+
+func (discard) Record(usage.Event) {}
+func (discard) Report(usage.Event) {}
+
+// Making the event of a decision is on the path of each request.
+func BenchmarkVerifyAndRecord(b *testing.B) {
+	index := indextest.New()
+	key := indextest.Issue(b, index, "k")
+	v, err := verifier.New(verifier.Options{Index: index, Recorder: discard{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	request := verifier.Request{
+		ID: "SNEEYTM7S3FAXEDBGHUNFFRD", Key: key, Resource: "property/4711",
+		Labels: verifier.Labels{Tier: "gold", Domain: "shop.example.com"},
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		if d := v.Verify(b.Context(), request); !d.Valid() {

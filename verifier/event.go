@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"hash/fnv"
-	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/keyindex"
@@ -13,9 +12,13 @@ import (
 
 // decided is the event of a decision.
 func decided(code policy.Code, r *Request, entry *keyindex.Entry, refusal *usage.Refusal, d *Decision) usage.Event {
-	e := eventOf(entry, r.ID, d.At)
+	key := ""
+	if entry.Foreign {
+		key = r.Key
+	}
+	e := eventOf(entry, keptID(r.ID, key), d.At)
 	e.Generation = entry.Key.Generation
-	e.Tier, e.Domain, e.Resource = unlessKey(r.Labels.Tier), unlessKey(r.Labels.Domain), unlessKey(r.Resource)
+	e.Tier, e.Domain, e.Resource = kept(r.Labels.Tier, key), kept(r.Labels.Domain, key), kept(r.Resource, key)
 	if code == policy.CodeValid {
 		e.SpendMicrocents = r.Cost.SpendMicrocents
 	} else {
@@ -33,14 +36,24 @@ func decided(code policy.Code, r *Request, entry *keyindex.Entry, refusal *usage
 }
 
 // ended is the event of an outcome.
-func ended(r *Report, entry *keyindex.Entry, at time.Time) usage.Event {
-	e := eventOf(entry, r.RequestID, at)
-	e.Tier, e.Domain, e.Resource = unlessKey(r.Labels.Tier), unlessKey(r.Labels.Domain), unlessKey(r.Resource)
+func (v *Verifier) ended(r *Report, entry *keyindex.Entry, at time.Time) usage.Event {
+	kept := func(text string) string {
+		if v.broughtIn(text, entry) { // which nothing else tells where it is reported by its ID
+			return redacted
+		}
+		return kept(text, r.Key)
+	}
+	id := redacted
+	if !v.broughtIn(r.RequestID, entry) {
+		id = keptID(r.RequestID, r.Key)
+	}
+	e := eventOf(entry, id, at)
+	e.Tier, e.Domain, e.Resource = kept(r.Labels.Tier), kept(r.Labels.Domain), kept(r.Resource)
 	switch r.Outcome {
 	case OutcomeSuccess:
 		e.Status = usage.Succeeded
 	case OutcomeFailure:
-		e.Status, e.Error = usage.Failed, unlessKey(r.Error)
+		e.Status, e.Error = usage.Failed, kept(r.Error)
 	default:
 		e.Status = usage.Reported
 	}
@@ -95,15 +108,4 @@ func logged(log *policy.RequestLog, request string) bool {
 	hash := fnv.New32a()
 	hash.Write([]byte(request))
 	return int(hash.Sum32()%100) < log.Percent
-}
-
-// redacted takes the place of a text with a key in it. Texts are for services to choose, and what is counted is shown to
-// more people than may see a key.
-const redacted = "(redacted)"
-
-func unlessKey(text string) string {
-	if text != "" && (strings.Contains(text, "_live_") || strings.Contains(text, "_test_")) {
-		return redacted
-	}
-	return text
 }

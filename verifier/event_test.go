@@ -2,8 +2,11 @@ package verifier_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -68,6 +71,81 @@ func TestAKeyInATextIsNotRecorded(t *testing.T) {
 	}
 	if e := f.ledger.events[1].Error; e != "(redacted)" {
 		t.Errorf("recorded is %q", e)
+	}
+}
+
+// noise are texts that PostgreSQL refuses, or a terminal obeys, and what is kept of them.
+var noise = map[string]string{
+	"a\x00b": "a\ufffdb", "\xff": "\ufffd", "a\xc3\x28": "a\ufffd(", "\xed\xa0\x80": "\ufffd\ufffd\ufffd", "a\x1b[2J\r\n": "a\ufffd[2J\ufffd\ufffd", "\x7f\u0085": "\ufffd\ufffd",
+	"grüße \U0001f600": "grüße \U0001f600", strings.Repeat("a", 511) + "\x00": strings.Repeat("a", 511),
+}
+
+func TestTextsAreRecordedAsEachStoreTakesThem(t *testing.T) {
+	for text, want := range noise {
+		f, key := limitedFixture(t)
+		f.expect(t, verifier.Request{Key: key, Resource: text, Labels: verifier.Labels{Tier: text, Domain: text}}, verifier.CodeValid)
+		f.report(t, verifier.Report{
+			RequestID: "1", Outcome: verifier.OutcomeFailure, Error: text, Resource: text, Labels: verifier.Labels{Tier: text, Domain: text},
+		})
+		for i, e := range []string{"", want} {
+			status := []usage.Status{usage.Allowed, usage.Failed}[i]
+			if d := f.ledger.events[i].Details; d != (usage.Details{Status: status, Error: e, Tier: want, Domain: want, Resource: want}) {
+				t.Errorf("%q is recorded as %+v", text, d)
+			}
+		}
+	}
+}
+
+// Different requests must not become one by that: of the outcomes of one only the first counts.
+func TestIDsThatAreNoTextStayApart(t *testing.T) {
+	f, key := limitedFixture(t)
+	recorded := map[string]string{}
+	for _, id := range []string{"\x00", "\x01", "\xff", "\xfe", "a", "", key, key + "1", strings.Repeat("a", 512) + "\x00", strings.Repeat("a", 512) + "\x01", "\ufffd"} {
+		f.ledger.events = nil
+		f.expect(t, verifier.Request{ID: id, Key: key}, verifier.CodeValid)
+		if id != "" && len(id) <= verifier.MaxText {
+			f.report(t, verifier.Report{RequestID: id, Outcome: verifier.OutcomeSuccess})
+		}
+		for _, e := range f.ledger.events {
+			got := e.RequestID
+			if got != f.ledger.events[0].RequestID {
+				t.Errorf("of %q the decision is recorded as %q and the outcome as %q", id, f.ledger.events[0].RequestID, got)
+			}
+			if other, taken := recorded[got]; taken && other != id {
+				t.Errorf("%q and %q are both recorded as %q", id, other, got)
+			}
+			recorded[got] = id
+			if !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl) || len(got) > verifier.MaxText || strings.Contains(got, key) {
+				t.Errorf("%q is recorded as %q", id, got)
+			}
+		}
+	}
+	if recorded["a"] != "a" {
+		t.Error("what is a text is not recorded as it is")
+	}
+}
+
+func TestKeysOfOtherFormatsInATextAreNotRecorded(t *testing.T) {
+	const key, others = "sk-9f8e7d6c5b4a3928", "sk-0000000000000000"
+	f, _ := limitedFixture(t)
+	indextest.Bring(t, f.index, "brought", key)
+	indextest.Bring(t, f.index, "other", others)
+	in := "refused " + key
+	f.expect(t, verifier.Request{ID: "a-" + key, Key: key, Resource: in, Labels: verifier.Labels{Tier: key, Domain: "x" + key}}, verifier.CodeValid)
+	f.report(t, verifier.Report{RequestID: "b-" + key, Key: key, Outcome: verifier.OutcomeFailure, Error: in, Resource: "/" + key, Labels: verifier.Labels{Tier: key, Domain: key}})
+	f.report(t, verifier.Report{
+		RequestID: key, KeyID: keyID("brought"), Outcome: verifier.OutcomeFailure, Error: "upstream refused \"" + key + "\".", Resource: key, Labels: verifier.Labels{Tier: in, Domain: in},
+	})
+	const gone = "(redacted)"
+	for i, e := range f.ledger.events {
+		if e.RequestID != gone || e.Tier != gone || e.Domain != gone || e.Resource != gone || i > 0 && e.Error != gone {
+			t.Errorf("event %d is recorded as %q, %+v", i, e.RequestID, e.Details)
+		}
+	}
+	// Who may read the usage of a key cannot try others in its texts: whether they are keys makes no difference.
+	f.report(t, verifier.Report{RequestID: "1", KeyID: keyID("brought"), Outcome: verifier.OutcomeFailure, Error: others, Resource: "short"})
+	if e := f.ledger.events[3]; e.Error != others || e.Resource != "short" {
+		t.Errorf("beside another's key is recorded %+v", e.Details)
 	}
 }
 

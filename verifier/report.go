@@ -38,7 +38,8 @@ type Report struct {
 	Resource string
 	// Latency is how long the request took: at most MaxLatency, zero where it is not known.
 	Latency time.Duration
-	// Bytes is how many were sent to the client, and HTTPStatus what it was answered with; zero where that is not known.
+	// Bytes is how many were sent to the client, at most MaxBytes, and HTTPStatus what it was answered with; zero where
+	// that is not known.
 	Bytes      int64
 	HTTPStatus int
 }
@@ -54,6 +55,10 @@ const (
 
 // MaxLatency is how long a request can have taken.
 const MaxLatency = 24 * time.Hour
+
+// MaxBytes is how many can have been sent in answer to one request: 1 TiB. One report of more than there can be would spoil
+// the sums of a month.
+const MaxBytes = 1 << 40
 
 // Reported is what a report changed.
 type Reported struct {
@@ -89,18 +94,39 @@ func (v *Verifier) Report(ctx context.Context, r Report) (reported Reported, err
 	if !v.find(&r, &entry) {
 		return reported, v.unknown(&reported, &r)
 	}
-	if reported.Again = v.reports.Seen(entry.Key.ID, r.RequestID, reported.At); !reported.Again {
-		if reported.Again, err = v.charge(ctx, &entry, &r, reported.At); err != nil {
-			v.reports.Forget(entry.Key.ID, r.RequestID)
-			reported.RetryAfter = unavailableFor
-			return reported, fmt.Errorf("%w: %w", ErrLimitsUnavailable, err)
-		}
-	}
-	if v.recorder != nil && !reported.Again && r.tells() {
-		v.recorder.Report(ended(&r, &entry, reported.At))
+	if err := v.count(ctx, &reported, &entry, &r); err != nil {
+		reported.RetryAfter = unavailableFor
+		return reported, fmt.Errorf("%w: %w", ErrLimitsUnavailable, err)
 	}
 	v.look(&reported.Limits, &entry, reported.At)
 	return reported, nil
+}
+
+// count charges and records a report, unless it did so before. Whoever is told that a report was taken, be it for the second
+// time, may forget it: until then it must be where it outlives this process.
+//
+// So reports of one request wait for each other: what this verifier has seen before is recorded then, and not only about to be,
+// or was forgotten again as it could not be charged. And what another verifier has seen (or this one, before it was started
+// again) is recorded here once more: the mark by which that is known is made before the other records it, and it may be killed
+// in between. The store of usage counts it once, by the key and the request's ID. It is recorded after it was charged, so that
+// what is refused, and will be sent again, leaves no trace.
+func (v *Verifier) count(ctx context.Context, reported *Reported, entry *keyindex.Entry, r *Report) (err error) {
+	held := turn{entry.Key.ID, r.RequestID}
+	if err := v.turns.take(ctx, held); err != nil {
+		return err
+	}
+	defer v.turns.leave(held)
+	if reported.Again = v.reports.Seen(entry.Key.ID, r.RequestID, reported.At); reported.Again {
+		return nil
+	}
+	if reported.Again, err = v.charge(ctx, entry, r, reported.At); err != nil {
+		v.reports.Forget(entry.Key.ID, r.RequestID)
+		return err
+	}
+	if v.recorder != nil && r.tells() {
+		v.recorder.Report(v.ended(r, entry, reported.At))
+	}
+	return nil
 }
 
 func (r *Report) validate() error {
@@ -129,8 +155,8 @@ func (r *Report) validateOutcome() error {
 		return tooLong("labels.domain")
 	case len(r.Resource) > MaxText:
 		return tooLong("resource")
-	case r.Bytes < 0:
-		return errors.New("bytes must be 0 or more")
+	case r.Bytes < 0 || r.Bytes > MaxBytes:
+		return fmt.Errorf("bytes must be from 0 to %d", int64(MaxBytes))
 	case r.HTTPStatus != 0 && (r.HTTPStatus < 100 || r.HTTPStatus > 999):
 		return errors.New("httpStatus must be that of the answer, of three digits; leave it out where it is not known")
 	case r.Latency < 0 || r.Latency > MaxLatency:

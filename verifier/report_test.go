@@ -1,17 +1,21 @@
 package verifier_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/verifier"
 )
 
@@ -248,6 +252,8 @@ func TestReportsThatMakeNoSense(t *testing.T) {
 		"a long error":       {verifier.Report{RequestID: "1", KeyID: k, Outcome: verifier.OutcomeFailure, Error: long}, "error is longer than 512 bytes"},
 		"a long tier":        {verifier.Report{RequestID: "1", KeyID: k, Labels: verifier.Labels{Tier: long}}, "labels.tier is longer than 512 bytes"},
 		"a long domain":      {verifier.Report{RequestID: "1", KeyID: k, Labels: verifier.Labels{Domain: long}}, "labels.domain is longer than 512 bytes"},
+		"bytes taken back":   {verifier.Report{RequestID: "1", KeyID: k, Bytes: -1}, "bytes must be from 0 to 1099511627776"},
+		"bytes of a year":    {verifier.Report{RequestID: "1", KeyID: k, Bytes: verifier.MaxBytes + 1}, "bytes must be from 0 to 1099511627776"},
 		"before it began":    {verifier.Report{RequestID: "1", KeyID: k, Latency: -1}, "latencyMs must be from 0 to 86400000"},
 		"longer than a day":  {verifier.Report{RequestID: "1", KeyID: k, Latency: verifier.MaxLatency + 1}, "latencyMs must be from 0 to 86400000"},
 	} {
@@ -258,9 +264,63 @@ func TestReportsThatMakeNoSense(t *testing.T) {
 	}
 	whole := verifier.Report{
 		RequestID: "1", KeyID: k, SpendMicrocents: 100, Outcome: verifier.OutcomeFailure, Error: "it broke",
-		Labels: verifier.Labels{Tier: "gold", Domain: "d"}, Latency: verifier.MaxLatency,
+		Labels: verifier.Labels{Tier: "gold", Domain: "d"}, Latency: verifier.MaxLatency, Bytes: verifier.MaxBytes,
 	}
 	if reported := f.report(t, whole); reported.Again || reported.Limits.At(0).Remaining != 900 {
 		t.Errorf("after all of them a whole one: %+v", reported)
 	}
+}
+
+// slowLedger is a ledger that needs a while to write an outcome down.
+type slowLedger struct {
+	ledger
+	written chan struct{}
+}
+
+func (l *slowLedger) Report(e usage.Event) {
+	<-l.written
+	l.ledger.Report(e)
+}
+
+// Whoever is told that his report came again may forget it. So the first one must be on disk by then.
+func TestASecondReportIsAnsweredWhenTheFirstIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		index, told := indextest.New(), &slowLedger{written: make(chan struct{})}
+		indextest.Issue(t, index, "k")
+		v, err := verifier.New(verifier.Options{Index: index, Recorder: told})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answered, again atomic.Int32
+		report := func(ctx context.Context, id string) {
+			reported, err := v.Report(ctx, verifier.Report{RequestID: id, KeyID: keyID("k"), Outcome: verifier.OutcomeSuccess})
+			if err == nil {
+				answered.Add(1)
+			} else if !errors.Is(err, verifier.ErrLimitsUnavailable) || reported.RetryAfter <= 0 {
+				t.Errorf("who waits no longer is told %v, to come in %v", err, reported.RetryAfter)
+			}
+			if reported.Again {
+				again.Add(1)
+			}
+		}
+		gone, leave := context.WithCancel(t.Context())
+		for range 3 {
+			go report(t.Context(), "1")
+		}
+		synctest.Wait()
+		go report(gone, "1")
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if answered.Load() != 0 {
+			t.Errorf("%d are answered before anything is recorded", answered.Load())
+		}
+		go report(t.Context(), "2") // which is held up by none of them
+		told.written <- struct{}{}
+		told.written <- struct{}{}
+		synctest.Wait()
+		if len(told.events) != 2 || answered.Load() != 4 || again.Load() != 2 {
+			t.Errorf("%d are recorded, %d answered, %d as coming again", len(told.events), answered.Load(), again.Load())
+		}
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/api/v1alpha1"
 	"github.com/claviger-dev/claviger/internal/keyindex"
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/test/valkeyserver"
 	"github.com/claviger-dev/claviger/verifier"
 )
@@ -17,8 +18,14 @@ import (
 // sharing starts a verifier that counts together with others on a server.
 func sharing(t *testing.T, index *keyindex.Index, server *valkeyserver.Server) *verifier.Verifier {
 	t.Helper()
+	return sharingAs(t, index, server, nil)
+}
+
+// sharingAs is sharing, with somebody who is told of usage.
+func sharingAs(t *testing.T, index *keyindex.Index, server *valkeyserver.Server, told verifier.Recorder) *verifier.Verifier {
+	t.Helper()
 	v, err := verifier.New(verifier.Options{
-		Index: index, SharedLimits: &verifier.SharedLimits{URL: server.URL(), Outage: "closed", Timeout: 5 * time.Second},
+		Index: index, Recorder: told, SharedLimits: &verifier.SharedLimits{URL: server.URL(), Outage: "closed", Timeout: 5 * time.Second},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,5 +103,36 @@ func TestALeasedDecisionTakesNoMemory(t *testing.T) {
 	// Refills have memory of their own, and are few among so many.
 	if n := testing.AllocsPerRun(100_000, func() { v.Verify(ctx, verifier.Request{Key: key}) }); n > 0 {
 		t.Errorf("it takes %v allocations", n)
+	}
+}
+
+// The mark in the shared store, by which verifiers know what was reported to others, is made before a report is recorded. A
+// verifier that is killed in between must not have the outcome lost: its client did not hear from it, and reports again.
+func TestAReportThatAnotherVerifierMayNotHaveRecordedIsRecorded(t *testing.T) {
+	server := valkeyserver.Start(t)
+	index := indextest.New()
+	budget := indextest.Budget(1000, v1alpha1.ResetDaily)
+	budget.Consistency = v1alpha1.ConsistencyStrict
+	setLimit(index, "budget", budget)
+	key := indextest.Issue(t, index, "k", limitedBy("budget"))
+	told := &ledger{}
+	killed, next := sharing(t, index, server), sharingAs(t, index, server, told)
+	await(t, killed, key)
+	await(t, next, key)
+	told.events = nil
+
+	report := verifier.Report{RequestID: "1", KeyID: keyID("k"), Outcome: verifier.OutcomeSuccess, SpendMicrocents: 100}
+	for i, v := range []*verifier.Verifier{killed, next, next} {
+		reported, err := v.Report(t.Context(), report)
+		if err != nil || reported.Again != (i > 0) {
+			t.Errorf("report %d: again %t, %v", i+1, reported.Again, err)
+		}
+	}
+	d := next.Verify(t.Context(), verifier.Request{Key: key})
+	if left := d.Limits.At(0).Remaining; left != 900 {
+		t.Errorf("%d are left of the budget, want 900: it is charged once", left)
+	}
+	if len(told.events) != 2 || told.events[0].Status != usage.Succeeded {
+		t.Errorf("recorded is %+v, want the outcome once, and a decision", told.events)
 	}
 }

@@ -27,7 +27,8 @@ import (
 
 // Recorder is told every decision about a known key, and every outcome that is reported. Record is called while a
 // request waits and must not block; what it cannot take it must count as lost. Report returns once the outcome is
-// where it outlives the process.
+// where it outlives the process. It may be told an outcome that another verifier has recorded, or this one before it was started
+// again: of several with one key and request ID, only the first counts.
 type Recorder interface {
 	Record(usage.Event)
 	Report(usage.Event)
@@ -85,6 +86,7 @@ type Verifier struct {
 	keeper   *local.Keeper   // nil: what is used of the limits is kept in memory alone
 	keys     follower        // nil: somebody else keeps the index true
 	reports  *once.Table     // requests that were reported
+	turns    turns           // of those that are being reported
 	shared   *shared         // nil: limits are counted in this process alone
 	sources  *throttle.Table // of invalid keys
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	logv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
@@ -44,6 +45,34 @@ func (a accessLogs) StreamAccessLogs(stream logv3.AccessLogService_StreamAccessL
 	if a.logStreams.Add(1) > maxLogStreams {
 		return status.Error(codes.ResourceExhausted, "too many streams of access logs are open")
 	}
+	messages, failed := receiveLogs(stream)
+	ending := a.ending
+	var enough, quiet <-chan time.Time // once the server ends
+	for {
+		select {
+		case m := <-messages:
+			a.takeAll(stream, m)
+			if quiet != nil {
+				quiet = time.After(quietAtEnd)
+			}
+		case err := <-failed: // which comes after all messages
+			if errors.Is(err, io.EOF) {
+				return stream.SendAndClose(&logv3.StreamAccessLogsResponse{})
+			}
+			return err
+		case <-ending:
+			// Envoy sends nothing twice: what has arrived is lost unless it is taken now.
+			ending, enough, quiet = nil, time.After(mostAtEnd), time.After(quietAtEnd)
+		case <-quiet:
+			return errEnding
+		case <-enough:
+			return errEnding
+		}
+	}
+}
+
+// receiveLogs receives until that fails. A message is handed over before the next one is received.
+func receiveLogs(stream logv3.AccessLogService_StreamAccessLogsServer) (<-chan *logv3.StreamAccessLogsMessage, <-chan error) {
 	messages, failed := make(chan *logv3.StreamAccessLogsMessage), make(chan error, 1)
 	go func() {
 		for {
@@ -59,20 +88,21 @@ func (a accessLogs) StreamAccessLogs(stream logv3.AccessLogService_StreamAccessL
 			}
 		}
 	}()
-	for {
-		select {
-		case m := <-messages:
-			for _, entry := range m.GetHttpLogs().GetLogEntry() {
-				a.metrics.logEntries.WithLabelValues(a.take(stream, entry)).Inc()
-			}
-		case err := <-failed:
-			if errors.Is(err, io.EOF) {
-				return stream.SendAndClose(&logv3.StreamAccessLogsResponse{})
-			}
-			return err
-		case <-a.ending:
-			return status.Error(codes.Unavailable, "the verifier ends; connect to another")
-		}
+	return messages, failed
+}
+
+const (
+	// What has arrived is there at once: after such a pause there is no more of it.
+	quietAtEnd = 100 * time.Millisecond
+	// A stream that is never quiet must not hold up the end for longer.
+	mostAtEnd = time.Second
+)
+
+var errEnding = status.Error(codes.Unavailable, "the verifier ends; connect to another")
+
+func (a accessLogs) takeAll(stream logv3.AccessLogService_StreamAccessLogsServer, m *logv3.StreamAccessLogsMessage) {
+	for _, entry := range m.GetHttpLogs().GetLogEntry() {
+		a.metrics.logEntries.WithLabelValues(a.take(stream, entry)).Inc()
 	}
 }
 
@@ -119,7 +149,8 @@ func text(fields map[string]*structpb.Value, name string) string {
 func fill(r *verifier.Report, entry *datav3.HTTPAccessLogEntry) {
 	common, response := entry.GetCommonProperties(), entry.GetResponse()
 	r.HTTPStatus = int(response.GetResponseCode().GetValue())
-	r.Bytes = int64(min(response.GetResponseBodyBytes()+response.GetResponseHeadersBytes(), 1<<62))
+	// Each for itself first: their sum could overflow.
+	r.Bytes = int64(min(min(response.GetResponseBodyBytes(), verifier.MaxBytes)+min(response.GetResponseHeadersBytes(), verifier.MaxBytes), verifier.MaxBytes))
 	if took := common.GetTimeToLastDownstreamTxByte(); took.IsValid() {
 		r.Latency = min(max(took.AsDuration(), 0), verifier.MaxLatency)
 	}

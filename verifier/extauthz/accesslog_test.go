@@ -2,8 +2,10 @@ package extauthz
 
 import (
 	"context"
+	"math"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -17,7 +19,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/verifier"
 )
 
 // entry is what Envoy logs of a request, with what the door told it of that.
@@ -124,6 +128,81 @@ func TestAStreamOfLogsEndsWithTheServer(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// inbox is a stream of logs on which so many messages have arrived before anybody looks.
+type inbox struct {
+	logv3.AccessLogService_StreamAccessLogsServer
+	ctx     context.Context //nolint:containedctx // it is what a stream has
+	arrived int             // less than nothing: more and more
+	message *logv3.StreamAccessLogsMessage
+}
+
+func (i *inbox) Context() context.Context { return i.ctx }
+
+func (i *inbox) Recv() (*logv3.StreamAccessLogsMessage, error) {
+	if i.arrived == 0 {
+		<-i.ctx.Done()
+		return nil, i.ctx.Err()
+	}
+	i.arrived--
+	time.Sleep(time.Millisecond)
+	return i.message, nil
+}
+
+// endingWith is a server that ends at once when it is to look at an inbox.
+func endingWith(t *testing.T, f *fixture, arrived int) (took time.Duration) {
+	t.Helper()
+	told := structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+		"code": structpb.NewStringValue("VALID"), "keyId": structpb.NewStringValue(string(indextest.UID("key", "k"))), "requestId": structpb.NewStringValue("1"),
+	}})
+	e := entry(&structpb.Struct{Fields: map[string]*structpb.Value{"claviger": told}}, 200)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stream := &inbox{ctx: ctx, arrived: arrived, message: &logv3.StreamAccessLogsMessage{LogEntries: &logv3.StreamAccessLogsMessage_HttpLogs{
+		HttpLogs: &logv3.StreamAccessLogsMessage_HTTPAccessLogEntries{LogEntry: []*datav3.HTTPAccessLogEntry{e}},
+	}}}
+	ending := make(chan struct{})
+	close(ending)
+	start := time.Now()
+	if err := (accessLogs{Server: f.Server, ending: ending}).StreamAccessLogs(stream); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ended with %v", err)
+	}
+	return time.Since(start)
+}
+
+func TestLogsThatHaveArrivedAreTakenBeforeTheEnd(t *testing.T) {
+	f := unserved(t, func(*Options) {})
+	synctest.Test(t, func(t *testing.T) {
+		const arrived = 50
+		endingWith(t, f, arrived)
+		took := counted(t, f.metrics.logEntries.WithLabelValues(entryReported)) + counted(t, f.metrics.logEntries.WithLabelValues(entryAgain))
+		if took != arrived {
+			t.Errorf("of %d entries %v were taken", arrived, took)
+		}
+	})
+}
+
+func TestAStreamOfLogsThatIsNeverQuietEndsAllTheSame(t *testing.T) {
+	f := unserved(t, func(*Options) {})
+	synctest.Test(t, func(t *testing.T) {
+		if took := endingWith(t, f, -1); took > 2*mostAtEnd {
+			t.Errorf("it ended after %v", took)
+		}
+	})
+}
+
+// What Envoy counts may be anything, and is no reason to lose the rest of the entry.
+func TestBytesBeyondReasonAreCutDown(t *testing.T) {
+	for _, test := range [][3]uint64{{1, 2, 3}, {math.MaxUint64, 1, verifier.MaxBytes}, {1 << 40, 1 << 40, verifier.MaxBytes}, {math.MaxUint64, math.MaxUint64, verifier.MaxBytes}} {
+		var r verifier.Report
+		fill(&r, entry(nil, 200, func(e *datav3.HTTPAccessLogEntry) {
+			e.Response.ResponseBodyBytes, e.Response.ResponseHeadersBytes = test[0], test[1]
+		}))
+		if r.Bytes != int64(test[2]) {
+			t.Errorf("%d and %d are %d bytes, want %d", test[0], test[1], r.Bytes, test[2])
+		}
 	}
 }
 

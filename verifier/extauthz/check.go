@@ -42,12 +42,12 @@ func (s *Server) check(ctx context.Context, receive func(any) error) (any, error
 	}
 	*message = x.out.Bytes
 	if span != nil {
-		x.traced(span)
+		x.traced(span, s.foreign.LogID(x.requestID()))
 	}
 	took := s.now().Sub(start)
 	s.metrics.answered(x.status, took)
 	if log := s.log.V(1); log.Enabled() {
-		log.Info("answered", "door", "extauthz", "status", x.status, "code", x.code, "requestId", x.requestID(), "took", took)
+		log.Info("answered", "door", "extauthz", "status", x.status, "code", x.code, "requestId", s.foreign.LogID(x.requestID()), "took", took)
 	}
 	x.release()
 	return message, nil
@@ -85,7 +85,7 @@ func (s *Server) safely(ctx context.Context, x *exchange) {
 func (s *Server) panicked(reason any, requestID string) {
 	s.metrics.panics.Inc()
 	err, _ := reason.(runtime.Error)
-	s.log.Error(err, "the door for Envoy panicked; please report this as a bug", "requestId", requestID, "stack", string(debug.Stack()))
+	s.log.Error(err, "the door for Envoy panicked; please report this as a bug", "requestId", s.foreign.LogID(requestID), "stack", string(debug.Stack()))
 }
 
 // answer decides, and writes what Envoy is to do.

@@ -11,7 +11,9 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/go-logr/logr/funcr"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/claviger-dev/claviger/api/v1alpha1"
@@ -331,5 +333,34 @@ func TestAKeyInTheURLIsTakenWhereThatIsSwitchedOn(t *testing.T) {
 	}
 	if got := refusalOf(t, ask(f, "/?api_key="+f.key, "x-api-key: "+stranger(t))); got.problem.Code != "REQUEST_INVALID" {
 		t.Errorf("two keys: %+v", got)
+	}
+}
+
+// A key of another format does not show by its form, and ends up as an ID by mistake.
+func TestAKeyOfAnotherFormatIsNeitherIDNorLogged(t *testing.T) {
+	const key, other = "sk-9f8e7d6c5b4a3928", "sk-0000000000000000"
+	var log strings.Builder
+	f := unserved(t, func(o *Options) {
+		o.Log = funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{Verbosity: 1})
+	})
+	indextest.Bring(t, f.index, "brought", key)
+	ask := func(headers ...string) string {
+		message, err := f.Server.check(t.Context(), func(x any) error {
+			return x.(*exchange).receive(mem.BufferSlice{mem.SliceBuffer(marshal(t, request(headers)))})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(*message.(*[]byte))
+	}
+	if answer := ask("x-api-key: "+key, "x-request-id: a-"+key); strings.Contains(answer, key) || !strings.Contains(answer, "VALID") {
+		t.Errorf("the request with it for a key and for an ID is answered %q", answer)
+	}
+	// Whoever has no key is not told which texts are keys, but nor does the log have them.
+	if a, b := ask("x-request-id: "+key), ask("x-request-id: "+other); strings.ReplaceAll(a, key, "") != strings.ReplaceAll(b, other, "") {
+		t.Errorf("it is answered %q, another text %q", a, b)
+	}
+	if text := log.String(); strings.Contains(text, key) || !strings.Contains(text, other) || !strings.Contains(text, "(redacted)") {
+		t.Errorf("logged is %s", text)
 	}
 }

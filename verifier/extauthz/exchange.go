@@ -135,6 +135,6 @@ func (x *exchange) requestID() string {
 	} else {
 		sent = string(x.in.ID)
 	}
-	x.id = presented.RequestID(sent)
+	x.id = presented.RequestIDBeside(sent, x.key.Text)
 	return x.id
 }

@@ -16,13 +16,13 @@ func (s *Server) begin(ctx context.Context) (context.Context, trace.Span) {
 }
 
 // traced ends a span. Whose key it was is told where Envoy was told.
-func (x *exchange) traced(span trace.Span) {
+func (x *exchange) traced(span trace.Span, requestID string) {
 	key := &x.decision.Key
 	id := ""
 	if !key.ID.IsZero() {
 		id = key.ID.String()
 	}
-	tracing.Answered(span, x.status, x.code, x.requestID(), id, key.Workspace)
+	tracing.Answered(span, x.status, x.code, requestID, id, key.Workspace)
 }
 
 // carrier implements propagation.TextMapCarrier, for reading.

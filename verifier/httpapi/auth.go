@@ -33,12 +33,13 @@ func (h *handler) ask(x *exchange, decide func(context.Context, verifier.Request
 // ask has a request decided for which the question holds already what it requires.
 func (x *exchange) ask(b *bearer, decide func(context.Context, verifier.Request) verifier.Decision) bool {
 	request := &x.question.request
-	if request.ID == "" {
-		request.ID = x.requestID
-	}
 	if err := b.read(x.Request, request); err != nil {
 		x.refuseInvalid(err)
 		return false
+	}
+	x.bears(request.Key)
+	if request.ID == "" {
+		request.ID = x.requestID
 	}
 	x.decision = decide(x.Context(), *request)
 	x.header.limits(&x.decision)

@@ -52,24 +52,24 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.write()
 	if span != nil {
-		x.traced(span)
+		x.traced(span, h.bearer.foreign.LogID(x.requestID))
 	}
 	took := h.now().Sub(start)
 	d.durations.answered(x.status, took)
 	if log := h.log.V(1); log.Enabled() {
-		log.Info("answered", "door", d.name, "status", x.status, "code", x.code, "requestId", x.requestID, "took", took)
+		log.Info("answered", "door", d.name, "status", x.status, "code", x.code, "requestId", h.bearer.foreign.LogID(x.requestID), "took", took)
 	}
 	x.release()
 }
 
 // traced ends a span. Whose key it was is told where the asker was told.
-func (x *exchange) traced(span trace.Span) {
+func (x *exchange) traced(span trace.Span, requestID string) {
 	key := &x.decision.Key
 	id := ""
 	if !key.ID.IsZero() {
 		id = key.ID.String()
 	}
-	tracing.Answered(span, x.status, x.code, x.requestID, id, key.Workspace)
+	tracing.Answered(span, x.status, x.code, requestID, id, key.Workspace)
 }
 
 // safely answers a panic with 500, and tells of it without its value: that may hold what the
@@ -82,7 +82,7 @@ func (h *handler) safely(d *door, x *exchange) {
 		}
 		h.metrics.panics.Inc()
 		err, _ := reason.(runtime.Error)
-		h.log.Error(err, "a door panicked; please report this as a bug", "requestId", x.requestID, "stack", string(debug.Stack()))
+		h.log.Error(err, "a door panicked; please report this as a bug", "requestId", h.bearer.foreign.LogID(x.requestID), "stack", string(debug.Stack()))
 		x.header.reset()
 		x.identified = false
 		x.problem(http.StatusInternalServerError, "INTERNAL", "Internal error")

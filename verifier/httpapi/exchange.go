@@ -66,6 +66,9 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 
 const headerRequestID = "X-Request-Id"
 
+// bears gives the request another ID where the one that it came with has its key in it.
+func (x *exchange) bears(key string) { x.requestID = presented.RequestIDBeside(x.requestID, key) }
+
 func first(values []string) string {
 	if len(values) == 0 {
 		return ""

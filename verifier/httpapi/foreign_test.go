@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
+
 	"github.com/claviger-dev/claviger/internal/keyindex/indextest"
+	"github.com/claviger-dev/claviger/verifier"
 )
 
 func basic(text string) string {
@@ -66,5 +69,89 @@ func TestBesideAKeyAnotherFormatMakesNoDifference(t *testing.T) {
 		if w := f.do("GET", "/v1/auth", "", "X-API-Key: "+f.key, "Authorization: Bearer "+other); w.Code != http.StatusOK {
 			t.Errorf("beside %s the answer is %d", other, w.Code)
 		}
+	}
+}
+
+// logged is a fixture without keys, and its log.
+func logged(t *testing.T) (*fixture, *strings.Builder) {
+	t.Helper()
+	f, log := &fixture{index: indextest.New()}, &strings.Builder{}
+	v, err := verifier.New(verifier.Options{Index: f.index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Handler, err = NewHandler(v, Options{Log: funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{Verbosity: 1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, log
+}
+
+const foreignKey = "sk-9f8e7d6c5b4a3928"
+
+func TestAnIDWithTheRequestsOwnKeyInItIsReplaced(t *testing.T) {
+	for _, id := range []string{foreignKey, "a-" + foreignKey + ".1"} {
+		for name, ask := range map[string]struct{ method, target, body, header string }{
+			"auth":           {"GET", "/v1/auth", "", "X-API-Key: " + foreignKey},
+			"auth, refused":  {"GET", "/v1/auth?scope=admin", "", "X-API-Key: " + foreignKey},
+			"auth for nginx": {"GET", "/v1/auth/nginx", "", "Authorization: Bearer " + foreignKey},
+			"scope":          {"GET", "/v1/scope", "", "X-API-Key: " + foreignKey},
+			"verify":         {"POST", "/v1/verify", `{"key":"` + foreignKey + `"}`, "A: b"},
+			"introspect":     {"POST", "/v1/introspect", "token=" + foreignKey, "Content-Type: application/x-www-form-urlencoded"},
+			"usage":          {"POST", "/v1/usage", `{"requestId":"r","key":"` + foreignKey + `"}`, "A: b"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				f, log := logged(t)
+				indextest.Bring(t, f.index, "brought", foreignKey)
+				w := f.do(ask.method, ask.target, ask.body, ask.header, "X-Request-Id: "+id)
+				if w.Code == http.StatusUnauthorized || w.Header().Get("X-Request-Id") == "" {
+					t.Fatalf("got %d, %v", w.Code, w.Header())
+				}
+				if strings.Contains(w.Body.String()+w.Header().Get("X-Request-Id")+log.String(), foreignKey) {
+					t.Errorf("the key is repeated: %v %s, or logged: %s", w.Header(), w.Body, log)
+				}
+			})
+		}
+	}
+}
+
+func TestAReportWithTheKeyForItsIDIsRefused(t *testing.T) {
+	f := newFixture(t)
+	indextest.Bring(t, f.index, "brought", foreignKey)
+	const text = "Bad request: requestId holds the key; state that of the decision"
+	for name, w := range map[string]func() string{
+		"in the body": func() string {
+			return problemOf(t, f.do("POST", "/v1/usage", `{"requestId":"`+foreignKey+`","key":"`+foreignKey+`"}`)).Error
+		},
+		"in the header": func() string {
+			return problemOf(t, f.do("POST", "/v1/usage", `{}`, "X-Request-Id: "+foreignKey, "X-API-Key: "+foreignKey)).Error
+		},
+		"in a list": func() string {
+			got := read[results](t, f.do("POST", "/v1/usage", `{"reports":[{"requestId":"`+foreignKey+`","key":"`+foreignKey+`"}]}`)).Results[0]
+			if got.Status != http.StatusBadRequest || got.RequestID != "" {
+				t.Errorf("in a list: %+v", got)
+			}
+			return got.Error
+		},
+	} {
+		if got := w(); got != text {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// A key of another format that comes as an ID alone is kept out of the log. The answer must not tell that it is one.
+func TestAKeyForAnIDIsNotLoggedAndCannotBeTold(t *testing.T) {
+	f, log := logged(t)
+	ask := func(id string) string {
+		w := f.do("GET", "/v1/auth", "", "X-Request-Id: "+id)
+		return strings.ReplaceAll(w.Header().Get("X-Request-Id")+w.Body.String(), id, "the ID")
+	}
+	indextest.Bring(t, f.index, "brought", foreignKey)
+	if a, b := ask(foreignKey), ask("sk-0000000000000000"); a != b {
+		t.Errorf("a key is answered %s, another ID %s", a, b)
+	}
+	if text := log.String(); strings.Contains(text, foreignKey) || !strings.Contains(text, "(redacted)") || !strings.Contains(text, "sk-0000000000000000") {
+		t.Errorf("logged is %s", text)
 	}
 }

@@ -23,6 +23,7 @@ func (h *handler) introspect(x *exchange) {
 		x.invalidRequest(err)
 		return
 	}
+	x.bears(x.question.request.Key)
 	x.decision = h.verifier.Inspect(x.Context(), x.question.request)
 	d := &x.decision
 	x.status, x.code, x.contentType = http.StatusOK, d.Code.String(), typeJSON

@@ -36,6 +36,7 @@ var (
 	errTooManyReports = malformed("reports holds more than " + strconv.Itoa(maxQuestions) + " reports; send them in several lists")
 	errNoRequestID    = malformed("requestId is missing; state that of the decision, or send it as X-Request-Id")
 	errNoRequestIDs   = malformed("requestId is missing; state that of the decision in each of the reports")
+	errKeyAsID        = malformed("requestId holds the key; state that of the decision")
 )
 
 // usageField reads a field of the body: a report's own, or the list.
@@ -66,6 +67,7 @@ func (h *handler) reportOne(x *exchange) error {
 		}
 		rp.Key = key.Text
 	}
+	x.bears(rp.Key)
 	result := h.report(x)
 	if result.code != 0 {
 		x.decision.Status, x.decision.RetryAfter = result.status, result.RetryAfter
@@ -116,6 +118,10 @@ func (h *handler) reportItem(x *exchange, item []byte) reportResult {
 
 func (h *handler) report(x *exchange) reportResult {
 	rp := &x.report.report
+	if presented.HoldsKey(rp.RequestID, rp.Key) {
+		rp.RequestID = "" // which is not to be repeated
+		return refused(errKeyAsID)
+	}
 	rp.ClientIP = h.bearer.client(x.Request)
 	reported, err := h.verifier.Report(x.Context(), *rp)
 	result := reportResult{status: http.StatusOK}

@@ -18,6 +18,7 @@ func (h *handler) verify(x *exchange) {
 		x.invalidRequest(err)
 		return
 	}
+	x.bears(x.question.request.Key)
 	x.question.request.ID = x.requestID
 	x.decision = h.verifier.Verify(x.Context(), x.question.request)
 	if d := &x.decision; d.Code == policy.CodeRequestInvalid {

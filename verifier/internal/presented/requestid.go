@@ -1,6 +1,9 @@
 package presented
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"strings"
+)
 
 const maxRequestIDLength = 128
 
@@ -10,6 +13,33 @@ func RequestID(sent string) string {
 		return sent
 	}
 	return newRequestID()
+}
+
+// RequestIDBeside is RequestID of a request that bears a key, which an ID must not hold either: one of another format does
+// not show by its form.
+func RequestIDBeside(sent, key string) string {
+	if HoldsKey(sent, key) {
+		return newRequestID()
+	}
+	return RequestID(sent)
+}
+
+// shortestKey is what a key must have at least, in bytes, to be looked for within texts: those that were brought along may be of
+// any length, and to withhold each text with an "a" in it would protect nobody.
+const shortestKey = 8
+
+// HoldsKey says whether a text has a certain key in it.
+func HoldsKey(text, key string) bool {
+	return len(key) >= shortestKey && strings.Contains(text, key)
+}
+
+// LogID is a request's ID as logs and traces may have it: not if it is a key that was brought along. The answer must not differ by
+// that. Keys could be tried as IDs of requests, without being slowed down; and who asks has sent it.
+func (f Foreign) LogID(id string) string {
+	if f.is(id) {
+		return "(redacted)"
+	}
+	return id
 }
 
 // newRequestID makes an ID that is random enough to be the only one, and no secret.
