@@ -8,9 +8,6 @@ package propagation
 import (
 	"context"
 	"math/rand/v2"
-	"net"
-	"net/netip"
-	"net/url"
 	"sync"
 	"time"
 
@@ -18,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
-	"github.com/claviger-dev/claviger/controllers/verifierclient"
 	"github.com/claviger-dev/claviger/internal/applied"
 )
 
@@ -50,11 +46,9 @@ type Options struct {
 // Verifiers is a Runnable for a manager.
 type Verifiers struct {
 	options Options
-	urls    []*url.URL
 	log     logr.Logger
 	clock   clock.Clock
 	metrics metrics
-	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
 	// wanted has one when somebody has asked.
 	wanted chan struct{}
 
@@ -63,8 +57,7 @@ type Verifiers struct {
 	newest look
 
 	// Of the one goroutine that looks.
-	resolved map[*url.URL]resolution
-	clients  map[peer]*verifierclient.Client
+	everyone *Everyone
 	trouble  string
 }
 
@@ -82,21 +75,13 @@ func New(o Options) (*Verifiers, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
+	everyone, err := NewEveryone(o.VerifierURLs, o.CAFile, o.TokenFile, o.Clock)
+	if err != nil {
+		return nil, err
+	}
 	v := &Verifiers{
 		options: o, log: o.Log, clock: o.Clock, metrics: newMetrics(),
-		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		},
-		wanted:   make(chan struct{}, 1),
-		resolved: map[*url.URL]resolution{},
-		clients:  map[peer]*verifierclient.Client{},
-	}
-	for _, text := range o.VerifierURLs {
-		base, err := verifierclient.ParseURL(text)
-		if err != nil {
-			return nil, err
-		}
-		v.urls = append(v.urls, base)
+		wanted: make(chan struct{}, 1), everyone: everyone,
 	}
 	return v, v.metrics.register(o.Metrics)
 }
@@ -149,7 +134,7 @@ func (v *Verifiers) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			v.close()
+			v.everyone.Close()
 			return nil
 		case <-wanted:
 			timer.Stop()

@@ -91,7 +91,7 @@ func verifiers(t *testing.T, first *verifier, clock *testclock.FakeClock, addres
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.lookup = func(context.Context, string) (found []netip.Addr, err error) {
+	v.everyone.lookup = func(context.Context, string) (found []netip.Addr, err error) {
 		for _, address := range addresses {
 			found = append(found, netip.MustParseAddr(address))
 		}
@@ -167,7 +167,7 @@ func TestNoVerifierAtAllHasReachedNothing(t *testing.T) {
 	if all, count := v.Reached("apikeys", "1"); all || count != 0 {
 		t.Errorf("%v of %d", all, count)
 	}
-	v.urls = nil
+	v.everyone.urls = nil
 	v.look(t.Context())
 	if all, count := v.Reached("apikeys", "1"); all || count != 0 || v.Alone() {
 		t.Errorf("without an address: %v of %d", all, count)
@@ -178,15 +178,15 @@ func TestANameThatCannotBeLookedUpHoldsBackAndKeepsItsAddresses(t *testing.T) {
 	first := serve(t, "127.0.0.1", "0", has("a", "7"))
 	clock := testclock.NewFakeClock(start)
 	v := verifiers(t, first, clock, "127.0.0.1")
-	lookup := v.lookup
+	lookup := v.everyone.lookup
 	v.look(t.Context())
-	v.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("the DNS is away") }
+	v.everyone.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("the DNS is away") }
 	clock.Step(resolveEvery)
 	v.look(t.Context())
 	if all, count := v.Reached("apikeys", "7"); all || count != 1 {
 		t.Errorf("%v of %d, want not all of 1", all, count)
 	}
-	v.lookup = lookup
+	v.everyone.lookup = lookup
 	v.look(t.Context())
 	if all, count := v.Reached("apikeys", "7"); !all || count != 1 {
 		t.Errorf("%v of %d once it can be looked up again", all, count)
@@ -199,13 +199,13 @@ func TestAVerifierThatIsGoneFromTheNameDoesNotCount(t *testing.T) {
 	clock := testclock.NewFakeClock(start)
 	v := verifiers(t, first, clock, "127.0.0.1", "127.0.0.2")
 	v.look(t.Context())
-	v.lookup = func(context.Context, string) ([]netip.Addr, error) {
+	v.everyone.lookup = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1")}, nil
 	}
 	clock.Step(resolveEvery)
 	v.look(t.Context())
-	if all, count := v.Reached("apikeys", "7"); !all || count != 1 || len(v.clients) != 1 {
-		t.Errorf("%v of %d with %d clients", all, count, len(v.clients))
+	if all, count := v.Reached("apikeys", "7"); !all || count != 1 || len(v.everyone.clients) != 1 {
+		t.Errorf("%v of %d with %d clients", all, count, len(v.everyone.clients))
 	}
 }
 
@@ -282,7 +282,7 @@ func TestVerifiersAreAskedOftenOnlyWhileSomebodyWaits(t *testing.T) {
 func TestAVerifierOfAnotherAuthorityIsUnknown(t *testing.T) {
 	first := serve(t, "127.0.0.1", "0", has("a", "7"))
 	v := verifiers(t, first, testclock.NewFakeClock(start), "127.0.0.1")
-	v.urls[0].Host = "elsewhere.invalid:" + first.port() // whom the certificate is not for
+	v.everyone.urls[0].Host = "elsewhere.invalid:" + first.port() // whom the certificate is not for
 	v.look(t.Context())
 	if all, count := v.Reached("apikeys", "7"); all || count != 0 || !v.newest.unknown {
 		t.Errorf("%v of %d", all, count)

@@ -132,7 +132,7 @@ func TestOfSeveralVerifiersUsageIsKnownWhereTheyShareIt(t *testing.T) {
 		var want time.Time
 		alone := now.Add(-tellsWithin)
 		if shared {
-			want, alone = now.Add(-othersTellWithin), now.Add(-othersTellWithin)
+			want, alone = now.Add(-seenWithin), now.Add(-seenWithin)
 		}
 		if got := w.KnownUntilOf("any", false); !got.Equal(want) {
 			t.Errorf("with shared %v usage is known until %v, want %v", shared, got, want)

@@ -7,31 +7,36 @@ import (
 )
 
 const (
-	// tellsWithin is how long a use may take until the feed tells of it, of a verifier that does not say so: those of
-	// before stored what they counted every half second.
+	// tellsWithin is the least that a use takes until the feed tells of it, whatever a verifier says: its clock may
+	// be a little ahead.
 	tellsWithin = time.Second
-	// othersTellWithin is the same of the verifiers beside the one that is asked. Each lets batches come together
-	// for up to ten seconds.
-	othersTellWithin = 15 * time.Second
+	// seenWithin is how long a verifier may be in use before it is asked, where there may be others: caches of the DNS
+	// keep the addresses of before for half a minute.
+	seenWithin = time.Minute
 )
 
-// countedUntil is up to when all uses were in the feed, which was read from a moment on: told is what the verifier
-// said of itself, zero where it said nothing.
-func countedUntil(began, told time.Time, shared bool) time.Time {
-	until := began.Add(-tellsWithin)
-	if !told.IsZero() && told.Before(until) {
-		until = told
+// countedUntil is up to when all uses were in the feed, which was read from a moment on; zero: that is not known. Told
+// is what the verifier said that it was read from, zero where it said nothing, and of says what they all said before.
+func countedUntil(began, told time.Time, of stored, shared bool) time.Time {
+	until, latest := of.live, began.Add(-tellsWithin)
+	if shared {
+		until, latest = of.all, began.Add(-seenWithin)
 	}
-	if others := began.Add(-othersTellWithin); shared && others.Before(until) {
-		until = others
+	if until.IsZero() {
+		return until
+	}
+	for _, bound := range []time.Time{latest, told} {
+		if !bound.IsZero() && bound.Before(until) {
+			until = bound
+		}
 	}
 	return until
 }
 
 // known is until when uses of keys are known from their statuses, as the operator's cache has them.
 type known struct {
-	// read is up to when all uses were in the feed when it was last read to its end; failing says
-	// that this was before something failed.
+	// read is up to when all uses were in the feed when it was last read to its end, zero where that is not known;
+	// failing says that this was before something failed.
 	read    time.Time
 	failing bool
 	// shared says that these are the uses of all verifiers.
@@ -133,8 +138,9 @@ func (k *known) untilOf(id string) time.Time {
 }
 
 // KnownUntilOf is a moment before which every use of a key, by its ID, shows in its status, as the cache has
-// it. It is zero before the feed was read once, and while it cannot be read: silence then says nothing. It stays
-// behind while the status waits to be written, for what it lacks; other keys that wait do not hold it back.
+// it. It is zero before the feed was read once, while it cannot be read, and unless every verifier tells until when
+// it has stored what it counted: silence then says nothing. It stays behind while a verifier cannot store, and while the
+// status waits to be written, for what it lacks; other keys that wait do not hold it back.
 //
 // It is zero too unless the feed is of all verifiers, or there is one alone: what others count is read by nobody.
 func (w *WriteBack) KnownUntilOf(id string, alone bool) time.Time {

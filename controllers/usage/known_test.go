@@ -239,20 +239,27 @@ func readsOf(answers *[]error) func(context.Context, int64) (page[usagefeed.Key]
 	}
 }
 
-func TestTheVerifierSaysUntilWhenItHasCounted(t *testing.T) {
+func TestUsesAreKnownAsFarAsVerifiersSayThatTheyStoredThem(t *testing.T) {
 	before := func(d time.Duration) time.Time { return start.Add(-d) }
+	prompt, hour, day := before(time.Millisecond), before(time.Hour), before(24*time.Hour)
 	for name, test := range map[string]struct {
 		told   time.Time
+		of     stored
 		shared bool
 		want   time.Time
 	}{
-		"one that says nothing":               {time.Time{}, false, before(tellsWithin)},
-		"one with nothing that waits":         {before(time.Millisecond), false, before(tellsWithin)},
-		"one whose store was away":            {before(time.Hour), false, before(time.Hour)},
-		"one of several":                      {before(2 * time.Second), true, before(othersTellWithin)},
-		"one of several whose store was away": {before(time.Hour), true, before(time.Hour)},
+		"nobody knows":                             {prompt, stored{}, false, time.Time{}},
+		"one with nothing that waits":              {prompt, stored{prompt, prompt}, false, before(tellsWithin)},
+		"one whose store was away":                 {prompt, stored{hour, hour}, false, hour},
+		"one that had more later":                  {hour, stored{prompt, prompt}, false, hour},
+		"one that does not say it with the feed":   {time.Time{}, stored{hour, hour}, false, hour},
+		"others that are gone store elsewhere":     {prompt, stored{hour, day}, false, hour},
+		"several with nothing that waits":          {prompt, stored{prompt, prompt}, true, before(seenWithin)},
+		"several, one of which cannot store":       {prompt, stored{hour, hour}, true, hour},
+		"several, and one that is gone":            {prompt, stored{hour, day}, true, day},
+		"several, and nobody knows about the gone": {prompt, stored{hour, time.Time{}}, true, time.Time{}},
 	} {
-		if got := countedUntil(start, test.told, test.shared); !got.Equal(test.want) {
+		if got := countedUntil(start, test.told, test.of, test.shared); !got.Equal(test.want) {
 			t.Errorf("%s: until %v, want %v", name, got, test.want)
 		}
 	}

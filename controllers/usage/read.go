@@ -33,13 +33,14 @@ func (w *WriteBack) readAll(ctx context.Context) {
 }
 
 func (w *WriteBack) readKeys(ctx context.Context, now time.Time) error {
+	of := w.verifiers.look(ctx, now)
 	err := readEach(ctx, w, &w.keys, now, func(k usagefeed.Key) news { return ofKey{k} })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.known.failing = true
 	} else {
-		w.known.complete(now, countedUntil(now, w.keys.counted, w.keys.shared), w.keys.whole)
+		w.known.complete(now, countedUntil(now, w.keys.counted, of, w.keys.shared), w.keys.whole)
 		w.known.shared = w.keys.shared
 	}
 	return err

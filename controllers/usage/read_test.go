@@ -40,7 +40,7 @@ func (l *lines) all() []string {
 func newReader(f *feed, log *lines, clock *testclock.FakeClock) *WriteBack {
 	w := &WriteBack{
 		log: log.logger(), clock: clock, interval: 10 * time.Second, metrics: newMetrics(),
-		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1), known: newKnown(),
+		schedule: newSchedule(unlimited, noJitter), observed: make(chan struct{}, 1), known: newKnown(), verifiers: prompt(),
 	}
 	w.keys.read, w.limits.read, w.groups.read = f.keys, f.limits, f.groups
 	return w

@@ -72,6 +72,7 @@ func newWriteBack(c client.Client, clock *testclock.FakeClock, perSecond float64
 	return &WriteBack{
 		log: logr.Discard(), clock: clock, metrics: newMetrics(),
 		statuses: statuses{client: c, writer: c}, schedule: newSchedule(perSecond, noJitter), announced: announced{}, known: newKnown(),
+		verifiers: prompt(),
 	}
 }
 

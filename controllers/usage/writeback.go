@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/claviger-dev/claviger/controllers/propagation"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 )
 
@@ -36,7 +37,8 @@ type Options struct {
 	// Events get told when a key has used up a quota or a budget.
 	Events events.EventRecorder
 	// VerifierURLs are the verifiers' protected ports, and CAFile the authority that their certificates are
-	// checked against. The first is asked, and the others only where usage is stored in one place.
+	// checked against. Of the first usage is read, and of the others only where it is stored in one place; all of them are
+	// asked until when they have stored it.
 	VerifierURLs []string
 	CAFile       string
 	// TokenFile holds the token that is shown to the verifier. It should be good for nothing
@@ -60,6 +62,7 @@ type WriteBack struct {
 	keys      cursor[usagefeed.Key]
 	limits    cursor[usagefeed.Limit]
 	groups    cursor[usagefeed.Group]
+	verifiers *verifiers
 	informers cache.Informers
 	statuses  statuses
 	events    events.EventRecorder
@@ -90,6 +93,10 @@ func New(o Options) (*WriteBack, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
+	everyone, err := propagation.NewEveryone(o.VerifierURLs, o.CAFile, o.TokenFile, o.Clock)
+	if err != nil {
+		return nil, err
+	}
 	w := &WriteBack{
 		log: o.Log, clock: o.Clock, interval: o.Interval,
 		informers: o.Informers,
@@ -100,6 +107,7 @@ func New(o Options) (*WriteBack, error) {
 		known:     newKnown(),
 		announced: announced{},
 		observed:  make(chan struct{}, 1),
+		verifiers: newVerifiers(everyone.Ask, max(o.Interval, slowestRead), o.Log),
 	}
 	w.keys.read, w.limits.read, w.groups.read = feed.keys, feed.limits, feed.groups
 	return w, w.metrics.register(o.Metrics)

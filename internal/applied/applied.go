@@ -2,7 +2,10 @@
 // of each resource it has taken in, so that the operator knows when a revocation holds everywhere.
 package applied
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Path is where a verifier tells it, on its protected port.
 const Path = "/applied"
@@ -15,6 +18,12 @@ type Report struct {
 	// of the resource: apikeys, secrets, workspaces, serviceaccounts, keylimits. One that was not listed
 	// yet is missing.
 	Versions map[string]string `json:"versions"`
+	// CountedUntil is a moment before which all that this verifier decided is in its store of usage: what waits for that
+	// longer, because the store is away, is nobody's to read yet. Absent: that is not known, as while it has not
+	// stored what an earlier process left, or of a verifier of before.
+	CountedUntil time.Time `json:"countedUntil,omitzero"`
+	// Continues names earlier processes which left usage in its journal: what they had not stored, it does.
+	Continues []string `json:"continues,omitempty"`
 }
 
 // Reached says whether everything up to a version of a resource is in the index. Resource versions

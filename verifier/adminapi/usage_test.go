@@ -104,6 +104,25 @@ func TestItTellsHowFarTheVerifierHasCome(t *testing.T) {
 	}
 }
 
+func TestItTellsUntilWhenItHasStoredUsageWhereItKnows(t *testing.T) {
+	for until, want := range map[time.Time]string{
+		{}:                                `{"verifier":"v1","versions":null,"continues":["v0"]}`,
+		now.Add(-1500 * time.Millisecond): `{"verifier":"v1","versions":null,"countedUntil":"2026-11-21T10:29:58.5Z","continues":["v0"]}`,
+	} {
+		server := &Server{
+			Protect: func(next http.Handler) http.Handler { return next }, Usage: counted{}, Metrics: prometheus.NewRegistry(),
+			Applied: func() applied.Report {
+				return applied.Report{Verifier: "v1", CountedUntil: until, Continues: []string{"v0"}}
+			},
+		}
+		response := httptest.NewRecorder()
+		server.Handler().ServeHTTP(response, httptest.NewRequest("GET", applied.Path, nil))
+		if got := strings.TrimSpace(response.Body.String()); got != want {
+			t.Errorf("answered %s\nwant %s", got, want)
+		}
+	}
+}
+
 func TestTheFeedSaysWhenNothingIsNew(t *testing.T) {
 	response := ask(t, counted{}, "GET", "/usage?after=7")
 	if got, want := strings.TrimSpace(response.Body.String()), `{"epoch":"e","next":7,"shared":true,"keys":[]}`; got != want {

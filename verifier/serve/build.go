@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -163,7 +162,7 @@ func (p *process) buildAdmin(o Options, metrics prometheus.Gatherer) error {
 		return err
 	}
 	p.admin = &adminapi.Server{
-		CertDir: o.CertDir, Protect: protect, Usage: p.usage, Period: p.period, CountedUntil: p.recorder.CountedUntil, Applied: p.applied(), Metrics: metrics, Now: time.Now, Log: log,
+		CertDir: o.CertDir, Protect: protect, Usage: p.usage, Period: p.period, CountedUntil: p.recorder.CountedUntil, Applied: p.applied, Metrics: metrics, Now: time.Now, Log: log,
 	}
 	p.adminListener, err = listen("--admin-listen", o.AdminListen)
 	return err
@@ -174,10 +173,13 @@ func (p *process) period(workspace string) (start, end time.Time) {
 	return p.verifier.Period(workspace, time.Now())
 }
 
-// applied tells how far the verifier has come, under a name that no other process has.
-func (p *process) applied() func() applied.Report {
-	name := rand.Text()
-	return func() applied.Report { return applied.Report{Verifier: name, Versions: p.verifier.Applied()} }
+// applied tells how far the verifier has come. Its name is that by which a process that goes on with its journal
+// knows it.
+func (p *process) applied() applied.Report {
+	return applied.Report{
+		Verifier: p.recorder.Name(), Versions: p.verifier.Applied(),
+		CountedUntil: p.recorder.CountedUntil(), Continues: p.recorder.Continues(),
+	}
 }
 
 // buildLocalAdmin makes a port for metrics where there is no Kubernetes to say who may read them:
