@@ -27,9 +27,11 @@ type bounds struct {
 	hash  maphash.Hash
 	seen  map[uint64]struct{}
 	of    map[keyid.ID]int // how many
+	// recent are some of seen, each at a place of its own: to look there is one access to memory.
+	recent []uint64
 }
 
-func newBounds() *bounds { return &bounds{most: maxAllDetails} }
+func newBounds() *bounds { return &bounds{most: maxAllDetails, recent: make([]uint64, 1<<15)} }
 
 // hold makes of one combination too many one that is as good as any.
 func (b *bounds) hold(e *usage.Event) {
@@ -38,14 +40,21 @@ func (b *bounds) hold(e *usage.Event) {
 	}
 	if today := usage.DayStart(e.At.Unix()); today > b.today || b.seen == nil {
 		b.today, b.seen, b.of = today, map[uint64]struct{}{}, map[keyid.ID]int{}
+		clear(b.recent)
 	}
 	hash := b.hashOf(e)
+	recent := &b.recent[hash%uint64(len(b.recent))]
+	if *recent == hash {
+		return
+	}
 	if _, ok := b.seen[hash]; ok {
+		*recent = hash
 		return
 	}
 	if count := b.of[e.Key]; count < maxDetails && len(b.seen) < b.most {
 		b.of[e.Key] = count + 1
 		b.seen[hash] = struct{}{}
+		*recent = hash
 		return
 	}
 	for _, text := range []*string{&e.Tier, &e.Domain, &e.Resource} {

@@ -27,14 +27,14 @@ import (
 
 const (
 	// Between two flushes, so that a killed process loses less than a second.
-	flushEvery = 500 * time.Millisecond
+	flushEvery = 750 * time.Millisecond
 	// Some ten milliseconds of the busiest traffic, in about 15 MB. The queue only bridges pauses
 	// of the collector, never those of the store. Most of the time what its small rings hold, 100 kB each, is enough.
 	queueSize = 1 << 15
 	ringSize  = 1 << 8
 	// What the collector lets come together once something came, so as not to be woken by
 	// each event. It is no time that anything depends on, and not taken from the clock.
-	gather = time.Millisecond
+	gather = 5 * time.Millisecond
 	// What may lie between the moment that an event tells of and when it is recorded.
 	onTheWay = time.Second
 )

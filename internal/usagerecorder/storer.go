@@ -19,7 +19,7 @@ const (
 // in use the longer it takes, and the requests need the processors. What waits longer is mostly of the same series, and so is
 // stored for little more. It is in the journal meanwhile, and nothing waits for longer than LongestRest.
 const (
-	restParts   = 40
+	restParts   = 50
 	LongestRest = 20 * time.Second
 )
 

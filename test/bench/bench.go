@@ -68,7 +68,7 @@ type size struct {
 }
 
 var (
-	full  = size{keys: 100_000, many: 1_000_000, rounds: 30, slice: 250 * time.Millisecond, starts: 3, revocations: 300, flood: 10 * time.Second, perSpan: time.Minute, ingest: time.Minute, counting: 20 * time.Second, events: 10_000_000}
+	full  = size{keys: 100_000, many: 1_000_000, rounds: 30, slice: 250 * time.Millisecond, starts: 3, revocations: 300, flood: 10 * time.Second, perSpan: time.Minute, ingest: time.Minute, counting: 40 * time.Second, events: 10_000_000}
 	quick = size{keys: 20_000, many: 100_000, rounds: 8, slice: 150 * time.Millisecond, starts: 1, revocations: 50, flood: 2 * time.Second, perSpan: 5 * time.Second, ingest: 5 * time.Second, counting: 6 * time.Second, events: 300_000}
 )
 

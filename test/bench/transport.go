@@ -36,23 +36,25 @@ func (b *bench) processRounds() int { return max(b.rounds/5, 2) }
 
 func (b *bench) saturatedFor(slice, settle time.Duration, name string, s *server, l *load.Load) stats.Side {
 	b.measured = append(b.measured, loaded{name, s, l})
-	return stats.Side{Name: name, Measure: func() ([]float64, error) {
-		before, err := cpu.Used(s.PID())
-		if err != nil {
-			return nil, err
-		}
-		count, took, err := l.Saturate(slice)
-		if err != nil {
-			return nil, err
-		}
-		time.Sleep(settle)
-		after, err := cpu.Used(s.PID())
-		if err != nil {
-			return nil, err
-		}
-		used := float64((after - before).Nanoseconds()) / float64(time.Microsecond)
-		return []float64{float64(count) / took.Seconds(), used / float64(max(count, 1))}, nil
-	}}
+	return stats.Side{Name: name, Measure: func() ([]float64, error) { return saturated(slice, settle, s, l) }}
+}
+
+func saturated(slice, settle time.Duration, s *server, l *load.Load) ([]float64, error) {
+	before, err := cpu.Used(s.PID())
+	if err != nil {
+		return nil, err
+	}
+	count, took, err := l.Saturate(slice)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(settle)
+	after, err := cpu.Used(s.PID())
+	if err != nil {
+		return nil, err
+	}
+	used := float64((after - before).Nanoseconds()) / float64(time.Microsecond)
+	return []float64{float64(count) / took.Seconds(), used / float64(max(count, 1))}, nil
 }
 
 // connect opens one connection.

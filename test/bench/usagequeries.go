@@ -12,12 +12,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore"
 	"github.com/claviger-dev/claviger/internal/usagestore/sqlite"
 	"github.com/claviger-dev/claviger/test/bench/load"
+	"github.com/claviger-dev/claviger/test/bench/population"
 	"github.com/claviger-dev/claviger/test/bench/report"
 	"github.com/claviger-dev/claviger/test/bench/stats"
 )
 
 // countingRounds are few, as each takes a minute.
-const countingRounds = 4
+const countingRounds = 3
 
 // costOfCounting is a verifier's doors with usage counted in SQLite against the same without.
 func (b *bench) costOfCounting(ctx context.Context) error {
@@ -34,27 +35,32 @@ func (b *bench) costOfCounting(ctx context.Context) error {
 		return err
 	}
 	records := people.Keys.Records()
-	// What waits is stored before it is another's turn, and is a small part of what was stored meanwhile.
-	measured := func(name string, s *server, l *load.Load) stats.Side {
-		// Connections over which nothing is asked are closed before it is the turn of the second side.
-		if _, _, err := l.Saturate(b.slice); err != nil {
-			return stats.Side{Name: name, Measure: func() ([]float64, error) { return nil, err }}
-		}
-		return b.saturatedFor(b.counting, usagerecorder.LongestRest+time.Second, name, s, l)
-	}
-	sides, err := b.sides(measured,
-		side{"forward-auth that counts", counting, authDoor.connect, records},
-		side{"forward-auth that does not", not, authDoor.connect, records},
-	)
-	if err != nil {
-		return err
-	}
-	samples, err := b.alternate(ctx, countingRounds, sides)
+	samples, err := b.alternate(ctx, countingRounds, []stats.Side{
+		b.inTurn(side{"forward-auth that counts", counting, authDoor.connect, records}),
+		b.inTurn(side{"forward-auth that does not", not, authDoor.connect, records}),
+	})
 	if err != nil {
 		return err
 	}
 	b.addTransport(fmt.Sprintf("forward-auth that counts in SQLite, %s keys, against one that does not", b.usual()), "usage_counting_ratio", samples[0], samples[1])
 	return nil
+}
+
+// inTurn is a side that is measured for so long that the other one's connections would be closed meanwhile: it opens its
+// own each time. What waits is stored before it is the other's turn, and is a small part of what was stored meanwhile.
+func (b *bench) inTurn(s side) stats.Side {
+	return stats.Side{Name: s.name, Measure: func() ([]float64, error) {
+		connect, err := s.door(s.server, s.records)
+		if err != nil {
+			return nil, err
+		}
+		l, err := load.Open(connections, connect, s.records, min(s.records.Count(), population.Hot))
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() //nolint:errcheck // all answers were read
+		return saturated(b.counting, usagerecorder.LongestRest+time.Second, s.server, l)
+	}}
 }
 
 const month = 30 * 24 * time.Hour
