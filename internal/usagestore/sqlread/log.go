@@ -24,11 +24,12 @@ func keysOf(b *builder, f *usagestore.Filter) string {
 	return "1 = 1"
 }
 
-// from is where the lines are that a filter selects in a range of time.
+// from is where the lines are that a filter selects in a range of time. Which series these are of is found out first: to join
+// each line with its series, only to count it, took three times as long.
 func (b *builder) from(from, to time.Time, f *usagestore.Filter) string {
 	keys := keysOf(b, f)
 	begin, end := b.value(from.UnixMicro()), b.value(to.UnixMicro())
-	return fmt.Sprintf("log l JOIN series s ON s.id = l.series_id WHERE %s AND l.at_us >= %s AND l.at_us < %s AND %s", keys, begin, end, b.where(f))
+	return fmt.Sprintf("log l WHERE %s AND l.at_us >= %s AND l.at_us < %s AND l.series_id IN (SELECT s.id FROM series s WHERE %s)", keys, begin, end, b.where(f))
 }
 
 // Log implements usagestore.Reader.

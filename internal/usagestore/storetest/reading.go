@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/keyid"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagestore"
 )
@@ -19,6 +20,7 @@ func runReading(t *testing.T, open Open) {
 		"no answer has more rows than it may":          testMost,
 		"lines come in the order in which they come":   testOrderOfLines,
 		"sums stop where numbers that are exact do":    testLargestSums,
+		"the log has any number of series":             testLogOfManySeries,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, &fixture{Store: open(t)}) })
 	}
@@ -114,6 +116,38 @@ func testMost(t *testing.T, f *fixture) {
 			if fits && (err != nil || len(rows) != 3) || !fits && !errors.Is(err, usagestore.ErrTooManyRows) {
 				t.Errorf("by %q, of at most %d there are %d rows, %v", every, most, len(rows), err)
 			}
+		}
+	}
+}
+
+// However many series a filter selects, the page and the total are of theirs.
+func testLogOfManySeries(t *testing.T, f *fixture) {
+	const many = 700
+	var events []usage.Event
+	for i := range many {
+		at := november.Add(time.Duration(i) * time.Second)
+		events = append(events, decided("a", at, "", logged, func(e *usage.Event) { e.Domain, e.RequestID = fmt.Sprintf("www%d.example.com", i), fmt.Sprint(i) }))
+	}
+	f.add(t, append(events, decided("b", november, "", logged))...)
+	for name, test := range map[string]struct {
+		filter usagestore.Filter
+		total  int64
+		newest string
+	}{
+		"all of a key":     {equal(usagestore.ByKey, keyid.Derive("a").String()), many, "699"},
+		"one of them":      {usagestore.Filter{DomainContains: "WWW42.", Equal: equal(usagestore.ByKey, keyid.Derive("a").String()).Equal}, 1, "42"},
+		"some of them":     {usagestore.Filter{DomainContains: "www1", Equal: equal(usagestore.ByKey, keyid.Derive("a").String()).Equal}, 111, "199"},
+		"none of them":     {usagestore.Filter{DomainContains: "elsewhere", Equal: equal(usagestore.ByKey, keyid.Derive("a").String()).Equal}, 0, ""},
+		"all of a tenant":  {equal(usagestore.ByWorkspace, "team/shop"), many + 1, "699"},
+		"a key of nowhere": {equal(usagestore.ByKey, keyid.Derive("c").String()), 0, ""},
+	} {
+		page, err := f.Log(t.Context(), &usagestore.LogQuery{From: november, To: november.Add(time.Hour), Filter: test.filter, Page: 1, PageSize: 1})
+		newest := ""
+		if len(page.Lines) > 0 {
+			newest = page.Lines[0].RequestID
+		}
+		if err != nil || page.Total != test.total || newest != test.newest {
+			t.Errorf("%s: %d lines, the newest %q, %v", name, page.Total, newest, err)
 		}
 	}
 }
