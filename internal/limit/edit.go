@@ -17,8 +17,8 @@ func (r *Rule) thing() Kind {
 }
 
 // Carry returns the word with which a bucket goes on when its rule is edited, so that an edit by itself
-// hands out nothing and takes nothing away: as much is used as before. The word is of the rule before,
-// which this one Succeeds.
+// hands out nothing and takes nothing away: as much is used as before. Only a span whose length changes is as if it had
+// always had the new one. The word is of the rule before, which this one Succeeds.
 func (r *Rule) Carry(before *Rule, word uint64, now time.Time) uint64 {
 	switch {
 	case word == 0 || before.Equal(r):
