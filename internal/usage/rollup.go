@@ -77,14 +77,6 @@ func (r *Rollup) All() iter.Seq[*Count] {
 	}
 }
 
-// Events is how many were counted.
-func (r *Rollup) Events() (sum int64) {
-	for c := range r.All() {
-		sum += c.Count
-	}
-	return sum
-}
-
 // Lines is how many lines it has: buckets that something was counted in.
 func (r *Rollup) Lines() (sum int) {
 	for _, use := range r.Keys {

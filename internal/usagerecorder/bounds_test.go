@@ -21,7 +21,7 @@ func TestTooManyDetailsBecomeOneAndAreCountedAllTheSame(t *testing.T) {
 	}
 	add("b", start, 1)                      // another key,
 	add("a", start.Add(24*time.Hour), 9999) // and another day
-	if sum := got.Events(); sum != events+2 {
+	if sum := eventsIn(got); sum != events+2 {
 		t.Errorf("%d events are counted, want %d", sum, events+2)
 	}
 	if series := got.Lines(); series != maxDetails+1+2 {
@@ -45,7 +45,7 @@ func TestTooManyDetailsOfAllKeysBecomeOthers(t *testing.T) {
 	known := event("key1")
 	known.Tier = "tier1"
 	got.AddBounded(&known, b.hold)
-	if sum := got.Events(); sum != 21 || got.Lines() != 10+4 {
+	if sum := eventsIn(got); sum != 21 || got.Lines() != 10+4 {
 		t.Errorf("%d events are told apart as %d", sum, got.Lines())
 	}
 }

@@ -116,7 +116,7 @@ func TestWhatAnEarlierProcessLeftIsNotCountedUntilItIsStored(t *testing.T) {
 type slow struct{ *memory }
 
 func (s slow) Add(ctx context.Context, b *usage.Batch) error {
-	time.Sleep(time.Duration(b.Rollup.Events()%7) * 10 * time.Millisecond)
+	time.Sleep(time.Duration(eventsIn(b.Rollup)%7) * 10 * time.Millisecond)
 	return s.memory.Add(ctx, b)
 }
 

@@ -91,7 +91,14 @@ func (m *memory) set(down, mute bool) {
 func (m *memory) stored() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.counts.Events()
+	return eventsIn(m.counts)
+}
+
+func eventsIn(r *usage.Rollup) (sum int64) {
+	for c := range r.All() {
+		sum += c.Count
+	}
+	return sum
 }
 
 func event(key string) usage.Event {

@@ -33,6 +33,9 @@ func texts(s *usage.Series) [11]string {
 // Columns are the names of those columns.
 const Columns = "workspace, service_account, entity_kind, entity_id, department, environment, status, error, tier, domain, resource"
 
+// MaxSum is usage.MaxSum in a statement.
+const MaxSum = "9007199254740992"
+
 // Texts are the values for Columns.
 func Texts(s *usage.Series) []string {
 	all := texts(s)

@@ -141,9 +141,9 @@ const (
 	insertSlots = ` (series_id, start, count, spend_microcents, latency_us, timed, bytes)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
 ON CONFLICT (series_id, start) DO UPDATE SET
-    count = r.count + excluded.count, spend_microcents = least(r.spend_microcents + excluded.spend_microcents, ` + maxSum + `),
-    latency_us = least(r.latency_us + excluded.latency_us, ` + maxSum + `), timed = r.timed + excluded.timed,
-    bytes = least(r.bytes + excluded.bytes, ` + maxSum + `)`
+    count = r.count + excluded.count, spend_microcents = least(r.spend_microcents + excluded.spend_microcents, ` + grouping.MaxSum + `),
+    latency_us = least(r.latency_us + excluded.latency_us, ` + grouping.MaxSum + `), timed = r.timed + excluded.timed,
+    bytes = least(r.bytes + excluded.bytes, ` + grouping.MaxSum + `)`
 
 	upsertHours = `INSERT INTO hours AS r` + insertSlots
 	upsertDays  = `INSERT INTO days AS r` + insertSlots

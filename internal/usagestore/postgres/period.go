@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/usagefeed"
 	"github.com/claviger-dev/claviger/internal/usagestore"
+	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 )
 
 // sums are what a row of keys or groups has counted.
@@ -81,7 +82,7 @@ func sumUp(ctx context.Context, tx pgx.Tx, start, end int64, of string, values [
 		if part.from >= part.to {
 			continue
 		}
-		rows, err := tx.Query(ctx, `SELECT status, sum(count)::bigint, least(sum(r.spend_microcents), `+maxSum+`)::bigint FROM series s JOIN `+part.table+
+		rows, err := tx.Query(ctx, `SELECT status, sum(count)::bigint, least(sum(r.spend_microcents), `+grouping.MaxSum+`)::bigint FROM series s JOIN `+part.table+
 			` r ON r.series_id = s.id WHERE r.start >= $1 AND r.start < $2 AND `+of+` GROUP BY status`, append([]any{part.from, part.to}, values...)...)
 		if err != nil {
 			return counts, err

@@ -8,9 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/usagestore/grouping"
 )
 
-// Sums of costs, durations and bytes stop here. Both that are added are no more, so that nothing overflows before.
-const maxSum = "9007199254740992" // usage.MaxSum
-
+// atMost keeps what is added to a sum from making it overflow before the statement bounds it.
 func atMost(n int64) int64 { return min(n, usage.MaxSum) }
 
 // What is set of a row r by n, which has the same columns. Of two billing periods the later one is kept, so that
@@ -21,13 +19,13 @@ const setSums = `
     denied           = r.denied + n.denied,
     succeeded        = r.succeeded + n.succeeded,
     failed           = r.failed + n.failed,
-    spend_microcents = least(r.spend_microcents + n.spend_microcents, ` + maxSum + `),
+    spend_microcents = least(r.spend_microcents + n.spend_microcents, ` + grouping.MaxSum + `),
     period_requests  = CASE WHEN r.period_start <= n.period_start THEN n.period_requests ELSE 0 END + CASE WHEN r.period_start >= n.period_start THEN r.period_requests ELSE 0 END,
     period_denied    = CASE WHEN r.period_start <= n.period_start THEN n.period_denied ELSE 0 END + CASE WHEN r.period_start >= n.period_start THEN r.period_denied ELSE 0 END,
     period_succeeded = CASE WHEN r.period_start <= n.period_start THEN n.period_succeeded ELSE 0 END + CASE WHEN r.period_start >= n.period_start THEN r.period_succeeded ELSE 0 END,
     period_failed    = CASE WHEN r.period_start <= n.period_start THEN n.period_failed ELSE 0 END + CASE WHEN r.period_start >= n.period_start THEN r.period_failed ELSE 0 END,
     period_spend_microcents = least(CASE WHEN r.period_start <= n.period_start THEN n.period_spend_microcents ELSE 0 END +
-        CASE WHEN r.period_start >= n.period_start THEN r.period_spend_microcents ELSE 0 END, ` + maxSum + `),
+        CASE WHEN r.period_start >= n.period_start THEN r.period_spend_microcents ELSE 0 END, ` + grouping.MaxSum + `),
     period_start     = CASE
         WHEN n.period_start > r.period_start THEN CASE WHEN r.newest_hour >= n.period_start THEN 0 ELSE n.period_start END
         WHEN n.period_start < r.period_start THEN CASE WHEN n.newest_hour >= r.period_start THEN 0 ELSE r.period_start END

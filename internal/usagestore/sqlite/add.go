@@ -132,11 +132,8 @@ func (a *addition) add(ctx context.Context, changes *grouping.Changes, lines []u
 // addMeasures is the end of an upsert of hours or days. Sums end where usage.Sum ends.
 const addMeasures = `
 ON CONFLICT (start, series_id) DO UPDATE SET
-    count = count + excluded.count, spend_microcents = min(spend_microcents + excluded.spend_microcents, ` + maxSum + `),
-    latency_us = min(latency_us + excluded.latency_us, ` + maxSum + `), timed = timed + excluded.timed, bytes = min(bytes + excluded.bytes, ` + maxSum + `)`
-
-// maxSum is usage.MaxSum in a statement.
-const maxSum = "9007199254740992"
+    count = count + excluded.count, spend_microcents = min(spend_microcents + excluded.spend_microcents, ` + grouping.MaxSum + `),
+    latency_us = min(latency_us + excluded.latency_us, ` + grouping.MaxSum + `), timed = timed + excluded.timed, bytes = min(bytes + excluded.bytes, ` + grouping.MaxSum + `)`
 
 func (a *addition) addSlots(ctx context.Context, table string, slots []grouping.Slot) error {
 	r := newRows(a.Tx, "INSERT INTO "+table+" (start, series_id, count, spend_microcents, latency_us, timed, bytes) VALUES ", addMeasures, 7)

@@ -18,13 +18,13 @@ const addSums = `
     denied           = denied + excluded.denied,
     succeeded        = succeeded + excluded.succeeded,
     failed           = failed + excluded.failed,
-    spend_microcents = min(spend_microcents + excluded.spend_microcents, ` + maxSum + `),
+    spend_microcents = min(spend_microcents + excluded.spend_microcents, ` + grouping.MaxSum + `),
     period_requests  = iif(period_start <= excluded.period_start, excluded.period_requests, 0) + iif(period_start >= excluded.period_start, period_requests, 0),
     period_denied    = iif(period_start <= excluded.period_start, excluded.period_denied, 0) + iif(period_start >= excluded.period_start, period_denied, 0),
     period_succeeded = iif(period_start <= excluded.period_start, excluded.period_succeeded, 0) + iif(period_start >= excluded.period_start, period_succeeded, 0),
     period_failed    = iif(period_start <= excluded.period_start, excluded.period_failed, 0) + iif(period_start >= excluded.period_start, period_failed, 0),
     period_spend_microcents = min(iif(period_start <= excluded.period_start, excluded.period_spend_microcents, 0) +
-        iif(period_start >= excluded.period_start, period_spend_microcents, 0), ` + maxSum + `),
+        iif(period_start >= excluded.period_start, period_spend_microcents, 0), ` + grouping.MaxSum + `),
     period_start     = CASE
         WHEN excluded.period_start > period_start THEN iif(newest_hour >= excluded.period_start, 0, excluded.period_start)
         WHEN excluded.period_start < period_start THEN iif(excluded.newest_hour >= period_start, 0, period_start)
